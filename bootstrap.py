@@ -22,8 +22,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +36,7 @@ KEPT_VARIABLES = re.compile(
     r"(PIP|UV)_.*"
     r"(CACHE|CERT|CONFIG|DOWNLOADS|HOST|HTTP|INDEX|INSTALL_DIR|KEYRING|LINK|MIRROR|OFFLINE|PROXY|RETRIES|TIMEOUT|TLS)"
 )
+PIP_PROGRESS = {"Collecting", "Downloading", "Ignoring", "Looking", "Using"}  # first words of its lines
 DROPPED_VARIABLES = {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
 
 
@@ -44,6 +46,62 @@ class BootstrapError(Exception):
     def __init__(self, message: str, code: int = TOOL) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SetUpProgress:
+    """What is being done, on stderr: a line that is written over on a terminal, and a line at the start and the end elsewhere."""
+
+    def __init__(self) -> None:
+        self.start, self.text = time.monotonic(), ""
+        self.is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and sys.platform != "win32"
+        self.is_over = threading.Event()
+        if self.is_live:
+            self.drawing = threading.Thread(target=self._draw, daemon=True)
+            self.drawing.start()
+        else:
+            print("torchpin: creating .venv (once)…", file=sys.stderr, flush=True)
+
+    def show(self, text: str) -> None:
+        self.text = text
+
+    def end(self, *, completed: bool) -> None:
+        """End the line; what took how long is said of what was completed."""
+        self.is_over.set()
+        if self.is_live:
+            self.drawing.join()
+        if completed:
+            seconds = time.monotonic() - self.start
+            print(f"torchpin: created .venv (once, {seconds:.0f} s)", file=sys.stderr, flush=True)
+
+    def _draw(self) -> None:
+        while not self.is_over.wait(0.2):
+            seconds = time.monotonic() - self.start
+            line = f"torchpin: creating .venv (once): {self.text}"
+            took = f" {seconds:.0f} s"
+            room = max(20, shutil.get_terminal_size().columns - len(took) - 1)
+            sys.stderr.write(f"\r\x1b[2K{line[:room]}{took}")
+            sys.stderr.flush()
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()
+
+
+class PipOutput:
+    """What pip prints while it installs `total` requirements, as progress."""
+
+    def __init__(self, total: int, show: Callable[[str], object]) -> None:
+        self.total, self.collected, self.show = total, 0, show
+
+    def read(self, line: str) -> bool:
+        """Whether a line is progress, which no message about a failure repeats."""
+        word, _, rest = line.strip().partition(" ")
+        if word == "Ignoring":  # of another platform or Python
+            self.total -= 1
+        elif word == "Collecting":
+            self.collected += 1
+            self.show(f"package {self.collected} of {self.total}, {rest.partition(' ')[0]}")
+        elif line.startswith("Installing collected packages"):
+            self.show(f"installing {self.collected} packages")
+        return word in PIP_PROGRESS or line.startswith(("Installing collected", "Successfully installed"))
 
 
 def digest(home: Path, base: str) -> str:
@@ -103,9 +161,13 @@ def is_ready(venv: Path, stamp: str) -> bool:
         return False
 
 
-def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
-    """Run a command and return its output. Raises BootstrapError, with the command and its output, if it fails."""
-    completed = subprocess.run(
+def run(command: tuple[str, ...], env: Mapping[str, str], listen: Callable[[str], bool] | None = None) -> str:
+    """Run a command and return its output. Raises BootstrapError, with the command and its output, if it fails.
+
+    `listen` gets each line when it comes, and says whether it was progress, which is no part of the output.
+    """
+    output: list[str] = []
+    with subprocess.Popen(
         command,
         cwd=HOME,
         env=env,
@@ -114,15 +176,20 @@ def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        check=False,
         close_fds=False,
-    )
-    if completed.returncode:
+    ) as process:
+        try:
+            lines = process.stdout or ()
+            output.extend(line for line in lines if listen is None or not listen(line))
+        except BaseException:  # an interrupt too
+            process.kill()
+            raise
+    if process.returncode:
         raise BootstrapError(
-            f"`{shlex.join(command)}` failed with exit code {completed.returncode}:\n{completed.stdout.rstrip()}\n"
+            f"`{shlex.join(command)}` failed with exit code {process.returncode}:\n{''.join(output).rstrip()}\n"
             "the next run starts again from nothing"
         )
-    return completed.stdout
+    return "".join(output)
 
 
 def venv_missing(base: str) -> BootstrapError:
@@ -134,8 +201,11 @@ def venv_missing(base: str) -> BootstrapError:
     )
 
 
-def set_up(home: Path, venv: Path, base: str) -> None:
-    """Create the environment; one that exists is removed first. Raises BootstrapError if a step fails."""
+def set_up(home: Path, venv: Path, base: str, show: Callable[[str], object] = str) -> None:
+    """Create the environment; one that exists is removed first. `show` gets what is done next.
+
+    Raises BootstrapError if a step fails.
+    """
     env = pip_environment(venv, os.environ)
     pip: tuple[str, ...] = (str(interpreter(venv)), "-m", "pip")
     create_venv: tuple[str, ...] = (base, "-m", "venv", "--clear", str(venv))
@@ -151,10 +221,16 @@ def set_up(home: Path, venv: Path, base: str) -> None:
         pip = (base, "-m", "pip", "--python", str(interpreter(venv)))
         create_venv = (*create_venv, "--without-pip")
     (venv / ".stamp").unlink(missing_ok=True)
+    show("an empty environment")
     run(create_venv, env)
-    options = ("--require-hashes", "--only-binary", ":all:", "-r", str(home / "requirements" / "run.txt"))
-    run((*pip, "install", "--quiet", *options), env)
+    requirements = home / "requirements" / "run.txt"
+    options = ("--require-hashes", "--only-binary", ":all:", "-r", str(requirements))
+    count = len(re.findall(r"^[\w.-]+==", requirements.read_text(), re.MULTILINE))
+    show(f"{count} packages")
+    run((*pip, "install", *options), env, PipOutput(count, show).read)
+    show("torchpin itself")
     run((*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(home)), env)
+    show("bytecode")
     with suppress(
         BootstrapError
     ):  # pip compiles packages, but none that is editable: the first command would do it
@@ -193,12 +269,21 @@ def ensure_environment(home: Path) -> Path:
     if not is_ready(venv, stamp):
         with hold_lock(home / ".torchpin" / "bootstrap.lock"):
             if not is_ready(venv, stamp):  # another process may have created it while this one waited
-                print("torchpin: creating .venv (once)…", file=sys.stderr, flush=True)
-                set_up(home, venv, base)
-                new_stamp = venv / ".stamp.new"
-                new_stamp.write_text(stamp)
-                new_stamp.replace(venv / ".stamp")
+                create_with_progress(home, venv, base, stamp)
     return venv
+
+
+def create_with_progress(home: Path, venv: Path, base: str, stamp: str) -> None:
+    """Create the environment and stamp it."""
+    progress, completed = SetUpProgress(), False
+    try:
+        set_up(home, venv, base, progress.show)
+        new_stamp = venv / ".stamp.new"
+        new_stamp.write_text(stamp)
+        new_stamp.replace(venv / ".stamp")
+        completed = True
+    finally:
+        progress.end(completed=completed)
 
 
 def start(venv: Path, command: list[str]) -> int:

@@ -59,11 +59,14 @@ StepEvent = StepStarted | StepAdvanced | StepEnded
 
 @dataclass(kw_only=True, slots=True)
 class RunningStep:
-    """A step that has not ended, as a view has it: when it started and when a line about it was printed, and how far it is."""
+    """A step that has not ended, as a view has it: when it started, how far it is, and when a line about it was printed.
+
+    `printed` is None until it is announced; a part never is.
+    """
 
     started: StepStarted
     start: float
-    printed: float
+    printed: float | None = None
     done: int = 0
     total: int = 0
     note: str = ""

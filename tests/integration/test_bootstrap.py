@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.terminals import run_on_terminal
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
-SETTING_UP = "torchpin: creating .venv (once)…\n"
+SETTING_UP = re.compile(r"torchpin: creating \.venv \(once\)…\ntorchpin: created \.venv \(once, \d+ s\)\n")
 pytestmark = [
     pytest.mark.network,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX's folders and signals"),
@@ -45,7 +47,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "import flit_core, nox, os, torchpin, uv; print(os.environ['VIRTUAL_ENV']); print(torchpin.__file__)"
     )
     result = run_bootstrap(checkout, "python", "-c", script, environ=hostile)
-    assert (result.returncode, result.stderr) == (0, SETTING_UP)
+    assert result.returncode == 0
+    assert SETTING_UP.fullmatch(result.stderr)
     assert result.stdout.splitlines() == [
         str(checkout / ".venv"),
         str(checkout / "src" / "torchpin" / "__init__.py"),
@@ -130,8 +133,24 @@ def test_what_is_stale_or_half_made_is_made_again_once_even_for_two(home: Path) 
     ]
     messages = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(messages) == ["", SETTING_UP]
+    first, second = sorted(messages)
+    assert first == ""
+    assert SETTING_UP.fullmatch(second)
     assert not leftover.exists()
+
+
+def test_on_a_terminal_one_line_says_what_is_done_and_how_long_it_took(home: Path) -> None:
+    with (home / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    command = (sys.executable, str(home / "bootstrap.py"), "python", "-c", "print('started')")
+    shown = run_on_terminal(command, home, columns=60)
+    assert shown.exit_code == 0
+    assert "torchpin: creating .venv (once): an empty environment 0 s" in shown.text
+    assert re.search(r"torchpin: creating \.venv \(once\): package \d of 2, [a-z]", shown.text)
+    assert max(map(len, shown.text.splitlines())) < 60
+    # what was written over is gone: the rest of the screen is one line, and what the command prints
+    last = shown.written.rpartition("\r\x1b[2K")[2].replace("\r\n", "\n")
+    assert re.fullmatch(r"torchpin: created \.venv \(once, \d+ s\)\nstarted\n", last)
 
 
 def test_a_failed_set_up_tells_why_and_is_never_used(home: Path) -> None:
@@ -139,5 +158,6 @@ def test_a_failed_set_up_tells_why_and_is_never_used(home: Path) -> None:
     result = run_bootstrap(home, "python", "-c", "print('never')")
     assert (result.returncode, result.stdout) == (3, "")
     assert "DO NOT MATCH THE HASHES" in result.stderr
+    assert "Collecting" not in result.stderr
     assert result.stderr.endswith("the next run starts again from nothing\n")
     assert not (home / ".venv" / ".stamp").exists()

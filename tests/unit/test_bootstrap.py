@@ -149,6 +149,41 @@ def test_a_pip_from_22_3_can_install_into_another_environment(
     assert bootstrap.supports_other_python(version_output) is can
 
 
+PIP = """\
+Ignoring colorama: markers 'sys_platform == "win32"' don't match your environment
+Collecting flit-core==3.12.0 (from -r requirements/run.txt (line 3))
+  Downloading flit_core-3.12.0-py3-none-any.whl (45 kB)
+Collecting packaging==26.3 (from -r requirements/run.txt (line 6))
+  Using cached packaging-26.3-py3-none-any.whl (70 kB)
+Installing collected packages: packaging, flit-core
+Successfully installed flit-core-3.12.0 packaging-26.3
+"""
+
+
+def test_the_packages_that_pip_collects_are_counted(bootstrap: ModuleType) -> None:
+    shown: list[str] = []
+    output = bootstrap.PipOutput(3, shown.append)
+    assert all(output.read(line) for line in PIP.splitlines(keepends=True))
+    assert shown == [
+        "package 1 of 2, flit-core==3.12.0",
+        "package 2 of 2, packaging==26.3",
+        "installing 2 packages",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n",
+        "    invoke==3.0.3 from https://files.example/invoke.whl:\n",
+        "WARNING: Retrying (Retry(total=4)) after connection broken\n",
+        "\n",
+    ],
+)
+def test_what_pip_says_of_a_failure_is_kept(bootstrap: ModuleType, line: str) -> None:
+    assert not bootstrap.PipOutput(3, str).read(line)
+
+
 def test_without_a_command_it_tells_its_use(
     bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

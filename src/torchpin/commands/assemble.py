@@ -6,6 +6,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ from torchpin.assembly.prefix import expect_prefix
 from torchpin.assembly.proof import REPORT_STEP, read_proof, report_tar
 from torchpin.assembly.settings import container_settings, described_labels
 from torchpin.assembly.wheel import VenvLayout
+from torchpin.commands.layer_progress import layer_progress
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.image.build_log import PROOF_FAILED
 from torchpin.image.groups import package_groups
 from torchpin.image.plan import image_plan, image_time
 from torchpin.image.steps import BELOW_APT
-from torchpin.tools import docker, engine_images, registry_push, scratch
+from torchpin.progress import BYTES, step
+from torchpin.tools import docker, engine_images, image_transfers, registry_push, scratch
 from torchpin.tools.assembled_images import find_image, keep_image
 from torchpin.tools.bytecode import BytecodeStore, find_interpreter
 from torchpin.tools.cache import cache_folder
@@ -35,6 +38,7 @@ from torchpin.workspace import generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from torchpin.assembly.compression import Compression
     from torchpin.assembly.image import AssembledImage, Prefix
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from torchpin.image.groups import PackageGroup
     from torchpin.image.plan import Image
     from torchpin.model import Environment, Lock, StatusCallback
+    from torchpin.progress import Step
     from torchpin.workspace.workspace import Repository
 
 COMPRESSION: Compression = "zstd"
@@ -98,7 +103,8 @@ def assemble_image(inputs: Assembly) -> None:
             image = _image(inputs, parts, layers)
             keep_image(cache_folder(inputs.repo.settings) / IMAGES, image, files)
             # while the candidate is there: the engine has all layers of it, and gets the report's alone
-            engine_images.load(inputs.client, image, files.__getitem__, inputs.tags)
+            with _handing_over(inputs) as running:
+                engine_images.load(inputs.client, image, files.__getitem__, inputs.tags, running=running)
 
 
 def _make_parts(inputs: Assembly, folder: Path) -> Parts:
@@ -146,19 +152,24 @@ def _wheel_layers(inputs: Assembly) -> tuple[list[LayerBlob], list[LayerBlob]]:
     wheels = WheelSources(inputs.repo.root, inputs.env, inputs.lock, inputs.repo.settings)
     made: set[str] = set()
 
-    def note(action: str, name: str, done: int, total: int) -> None:  # noqa: ARG001 - as Progress has it
-        if action == "make":
-            made.add(name)
-
     plans = layer_plans(inputs.lock, bytecode=inputs.env.service.run.bytecode)
     required = [plan for plan, group in plans if not group.layer.optional]
-    blobs = dict(zip(required, make_layers(required, store, wheels, note), strict=True))
-    for plan, group in plans:
-        if group.layer.optional:
-            try:
-                (blobs[plan],) = make_layers([plan], store, wheels, note)
-            except ToolError as error:
-                inputs.show_status(f"{inputs.env.name}: without the optional layer {plan.name}: {error}")
+    with layer_progress(
+        inputs.show_status, inputs.env.name, [plan for plan, _ in plans], store, wheels
+    ) as report:
+
+        def note(action: str, name: str, done: int, total: int) -> None:
+            if action == "make":
+                made.add(name)
+            report(action, name, done, total)
+
+        blobs = dict(zip(required, make_layers(required, store, wheels, note), strict=True))
+        for plan, group in plans:
+            if group.layer.optional:
+                try:
+                    (blobs[plan],) = make_layers([plan], store, wheels, note)
+                except ToolError as error:
+                    inputs.show_status(f"{inputs.env.name}: without the optional layer {plan.name}: {error}")
     inputs.show_status(
         f"{inputs.env.name}: {len(blobs)} layers of wheels, {len(blobs) - len(made)} of them kept from before"
     )
@@ -275,12 +286,18 @@ def _image(
     )
 
 
+def _handing_over(inputs: Assembly) -> AbstractContextManager[Step]:
+    """The step in which the Docker engine gets the layers that it does not have."""
+    return step(inputs.show_status, f"{inputs.env.name}: loading into the Docker engine", unit=BYTES)
+
+
 @contextmanager
 def _candidate(inputs: Assembly, parts: Parts) -> Iterator[str]:
     """The engine's id of the image without tag and report, which is removed at the end of the block."""
     label = {CANDIDATE_LABEL: str(scratch.current_owner())}
     candidate = _image(inputs, parts, parts.layers, label)
-    identity = engine_images.load(inputs.client, candidate, parts.files.__getitem__)
+    with _handing_over(inputs) as running:
+        identity = engine_images.load(inputs.client, candidate, parts.files.__getitem__, running=running)
     try:
         yield identity
     finally:
@@ -289,9 +306,9 @@ def _candidate(inputs: Assembly, parts: Parts) -> Iterator[str]:
 
 def _prove(inputs: Assembly, identity: str, proof: Proof) -> bytes:
     """Run the proof in an image that has no tag yet, and return its report. Raises ToolError where the proof fails."""
-    inputs.show_status(f"{inputs.env.name}: assembled; the proof runs")
     try:
-        return engine_images.prove(inputs.client, identity, proof, inputs.rendered.context.files)
+        with step(inputs.show_status, f"{inputs.env.name}: verifying the assembled image"):
+            return engine_images.prove(inputs.client, identity, proof, inputs.rendered.context.files)
     except ToolError as error:
         raise ToolError(
             f"{inputs.env.name}: {PROOF_FAILED} nothing was tagged or recorded, and the image was removed\n{error}"
@@ -310,7 +327,7 @@ def pusher(
     """What pushes an image of the engine: out of the cache, where it was assembled here, else the engine."""
     assembled = find_image(cache_folder(repo.settings) / IMAGES, str(image.id))
     if assembled is None:
-        return docker.push
+        return partial(image_transfers.push, show_status=show_status)
 
     def push(client: Any, tags: Sequence[str]) -> None:
         others = (
@@ -318,7 +335,8 @@ def pusher(
             for other in select_environments(repo.services)
             if other.name != env.name
         )
-        pushed = registry_push.push_image(client, *assembled, tags, others=[*others])
+        with step(show_status, f"{env.name}: pushing {tags[-1]}", unit=BYTES) as running:
+            pushed = registry_push.push_image(client, *assembled, tags, others=[*others], running=running)
         show_status(
             f"{env.name}: {pushed.sent / 1e6:,.0f} MB sent, {pushed.mounted / 1e6:,.0f} MB mounted from images of other "
             f"environments, {pushed.present / 1e6:,.0f} MB in the registry already"

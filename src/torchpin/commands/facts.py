@@ -11,16 +11,18 @@ from torchpin.description.environments import index_url
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
 from torchpin.parsing import parse_json
+from torchpin.progress import step
 from torchpin.tools import index_client
 from torchpin.workspace import writer
 from torchpin.workspace.evidence import current_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     from torchpin.commands.measure import MeasureResult
     from torchpin.facts.index_pages import Page, SnapshotDifference
+    from torchpin.model import StatusCallback
     from torchpin.workspace.workspace import Repository
 
 SCOPE = "Linux wheels of the torch family only"
@@ -90,6 +92,7 @@ def refresh_snapshots(
     today: date,
     write: bool = False,
     accept_changed_hashes: bool = False,
+    report: StatusCallback | None = None,
 ) -> RefreshResult:
     """Compares the index snapshots of these channels (of all, if none is named) with the indexes; writes all of them or none.
 
@@ -98,7 +101,7 @@ def refresh_snapshots(
     repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     old = {name: _read_snapshot(repo, name) for name in _select_channels(repo, channels)}
     try:
-        new = {name: _fetch_snapshot(repo, page, today) for name, page in old.items()}
+        new = _fetch_snapshots(repo, old, today, report)
     except ToolError as error:
         raise ToolError(
             f"{error}\nnothing was written; unchanged: {', '.join(map(_snapshot_path, old))}"
@@ -150,6 +153,17 @@ def _read_snapshot(repo: Repository, channel: str) -> Page:
     if not index_pages.is_snapshot(page):
         raise InputError(f"{_snapshot_path(channel)} is not an index snapshot; restore it, then try again")
     return page
+
+
+def _fetch_snapshots(
+    repo: Repository, old: Mapping[str, Page], today: date, report: StatusCallback | None
+) -> dict[str, Page]:
+    new: dict[str, Page] = {}
+    with step(report, "reading indexes", total=len(old), unit="channels") as running:
+        for name, page in old.items():
+            running.advance(len(new), note=name)
+            new[name] = _fetch_snapshot(repo, page, today)
+    return new
 
 
 def _fetch_snapshot(repo: Repository, page: Page, today: date) -> Page:
@@ -262,7 +276,7 @@ def _facts_repository() -> Repository:
 
 
 def examine_facts(
-    options: FactsOptions, report: Callable[[str], object]
+    options: FactsOptions, report: StatusCallback
 ) -> FactsReport | RefreshResult | MeasureResult:
     """Checks the facts, compares their index snapshots with the indexes, or measures packages. `report` gets what is done."""
     if options.check:
@@ -281,4 +295,5 @@ def examine_facts(
         today=current_date(),
         write=options.write,
         accept_changed_hashes=options.accept_changed_hashes,
+        report=report,
     )

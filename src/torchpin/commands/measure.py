@@ -20,17 +20,20 @@ from torchpin.measure.package import Distribution
 from torchpin.measure.packages import PACKAGES
 from torchpin.measure.python_source import LARGEST_SOURCE
 from torchpin.measure.release import measure_names, measure_release, missing_entries, wanted_names
+from torchpin.progress import step
 from torchpin.tools import http, pypi, remote_wheel
 from torchpin.tools.threads import thread_pool
 from torchpin.workspace import writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from datetime import date
 
     from torchpin.measure.packages import MeasuredPackage
     from torchpin.measure.release import Name, ReleaseFacts
+    from torchpin.model import StatusCallback
+    from torchpin.progress import Step
     from torchpin.tools.pypi import ReleaseFile
     from torchpin.workspace.workspace import Repository
 
@@ -82,7 +85,7 @@ class _Measurement:
 
 
 def measure_packages(
-    repo: Repository, names: Sequence[str], *, today: date, report: Callable[[str], object]
+    repo: Repository, names: Sequence[str], *, today: date, report: StatusCallback
 ) -> MeasureResult:
     """Measures these packages (all, if none is named) and writes their facts. `report` gets a line for each that is done.
 
@@ -92,19 +95,21 @@ def measure_packages(
     measurements = [_Measurement(package=package) for package in _select(names)]
     index = pypi.index_address(repo.settings)
     with thread_pool(_PACKAGES_AT_ONCE) as pool:
-        _finish(pool.submit(_measure, index, row, today, report) for row in measurements)
+        with step(report, "reading releases", total=len(measurements), unit="packages") as running:
+            _finish([pool.submit(_measure, index, row, today, report) for row in measurements], running)
         wanted = _all_wanted(measurements)
-        _finish(
-            pool.submit(_add_names, row, wanted[row.package.name], report)
-            for row in measurements
-            if row.package.name in wanted
-        )
+        rows = [row for row in measurements if row.package.name in wanted]
+        with step(report, "looking names up", total=len(rows), unit="packages") as running:
+            futures = [pool.submit(_add_names, row, wanted[row.package.name], report) for row in rows]
+            _finish(futures, running)
     return _write(repo, measurements, wanted, today)
 
 
-def _finish(futures: Iterable[Future[None]]) -> None:
-    for future in list(futures):
+def _finish(futures: Sequence[Future[None]], running: Step) -> None:
+    for done, future in enumerate(futures):
+        running.advance(done)
         future.result()
+    running.advance(len(futures))
 
 
 def _select(names: Sequence[str]) -> list[MeasuredPackage]:
@@ -129,7 +134,7 @@ def _all_wanted(measurements: Sequence[_Measurement]) -> dict[str, set[Name]]:
     return wanted_names(rows)
 
 
-def _measure(index: str, measurement: _Measurement, today: date, report: Callable[[str], object]) -> None:
+def _measure(index: str, measurement: _Measurement, today: date, report: StatusCallback) -> None:
     """Reads the releases of a package: all of them, or of many those between which something changes."""
     name = measurement.package.name
     measurement.files = _recent(
@@ -143,7 +148,7 @@ def _measure(index: str, measurement: _Measurement, today: date, report: Callabl
     report(f"{name}: {len(measurement.facts)} of {len(versions)} releases read")
 
 
-def _add_names(measurement: _Measurement, names: set[Name], report: Callable[[str], object]) -> None:
+def _add_names(measurement: _Measurement, names: set[Name], report: StatusCallback) -> None:
     """Looks the names that others import up in the releases that were read, and in those between which they change."""
     for version in [*measurement.facts]:
         _read(measurement, version, names)

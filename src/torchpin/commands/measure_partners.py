@@ -13,14 +13,16 @@ from torchpin.commands.measure import MeasureResult
 from torchpin.errors import InputError
 from torchpin.facts import load
 from torchpin.measure.partners import renewed_table, torch_requirement
+from torchpin.progress import step
 from torchpin.tools import pypi, release_metadata
 from torchpin.tools.threads import thread_pool
 from torchpin.workspace import writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
+    from torchpin.model import StatusCallback
     from torchpin.tools.pypi import ReleaseFile
     from torchpin.workspace.workspace import Repository
 
@@ -28,7 +30,7 @@ _CONNECTIONS = 8
 
 
 def measure_partners(
-    repo: Repository, names: Sequence[str], *, today: date, report: Callable[[str], object]
+    repo: Repository, names: Sequence[str], *, today: date, report: StatusCallback
 ) -> MeasureResult:
     """Adds the releases of these partners (of all, if none is named) that the table does not have, and writes it.
 
@@ -38,15 +40,17 @@ def measure_partners(
     repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     index, unread = pypi.index_address(repo.settings), list[str]()
     declared = {name: _declared(name) for name in _select(names)}
-    for name, known in declared.items():
-        specifiers = _read_releases(index, name, today)
-        known |= {str(version): specifier for version, specifier in specifiers.items() if specifier}
-        unread += [
-            f"{name} {version} requires no release of torch in its METADATA: see what its project publishes"
-            for version, specifier in specifiers.items()
-            if not specifier
-        ]
-        report(f"{name}: {len(specifiers)} new releases read")
+    with step(report, "reading releases", total=len(declared), unit="packages") as running:
+        for name, known in declared.items():
+            specifiers = _read_releases(index, name, today)
+            known |= {str(version): specifier for version, specifier in specifiers.items() if specifier}
+            unread += [
+                f"{name} {version} requires no release of torch in its METADATA: see what its project publishes"
+                for version, specifier in specifiers.items()
+                if not specifier
+            ]
+            running.advance(running.done + 1, note=name)
+            report(f"{name}: {len(specifiers)} new releases read")
     text = repo.text(paths.PARTNERS)
     if text is None:
         raise InputError(f"{paths.PARTNERS} is missing; restore it")

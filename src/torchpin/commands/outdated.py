@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
 from torchpin.lock import cooldown
+from torchpin.progress import step
 from torchpin.queries import outdated
 from torchpin.tools import uv_audit
 from torchpin.workspace.evidence import current_date, for_judge
@@ -14,13 +15,17 @@ from torchpin.workspace.evidence import current_date, for_judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.queries.outdated import UpdateList
     from torchpin.workspace.workspace import Repository
 
 
 def outlooks(
-    repo: Repository, environments: Sequence[Environment], *, offline: bool = False
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    offline: bool = False,
+    show_status: StatusCallback | None = None,
 ) -> tuple[UpdateList, ...]:
     """The possible updates of each environment and their effects. `offline`: PyPI is not queried.
 
@@ -30,7 +35,10 @@ def outlooks(
     requested = {env.name: (env, outdated.independent_packages(env, locks[env.name])) for env in environments}
     policy = repo.policy
     cutoff = cooldown.cutoff_of_day(policy, current_date())
-    newest = {} if offline else uv_audit.newest_versions(requested, repo.settings, cutoff)
+    newest = {}
+    if not offline:
+        with step(show_status, "reading the releases of PyPI"):
+            newest = uv_audit.newest_versions(requested, repo.settings, cutoff)
     lists = [outdated.list_updates(env, locks[env.name], newest.get(env.name)) for env in environments]
     if cutoff is None or offline:
         return tuple(lists)

@@ -37,7 +37,7 @@ def find_stored(
     A registry that does not answer is a line of status, and nothing is in it; `required`: ToolError is raised, before a build
     that could not be pushed.
     """
-    from torchpin.tools import docker
+    from torchpin.tools import docker, image_transfers
 
     image = docker.find_image(client, tags[0], key)
     if image is not None:
@@ -48,7 +48,7 @@ def find_stored(
         return StoredImage(place="registry")
     show_status(f"{env.name}: pulling {tags[0]}, which is in the registry")
     try:
-        image = docker.pull(client, tags, platform=env.variant.platform)
+        image = image_transfers.pull(client, tags, platform=env.variant.platform, show_status=show_status)
     except docker.engine_errors() as error:
         show_status(f"{tags[0]} could not be pulled, so it is built: {docker.short_message(error)}")
         return None
@@ -82,7 +82,7 @@ def publish(
     The tag of the key comes last, so what has it is whole, with all other tags moved. Raises ToolError with the registry's
     message.
     """
-    from torchpin.tools import docker, registry
+    from torchpin.tools import image_transfers, registry
 
     key_tag, *others = tags
     if not again and registry.registry_key(key_tag) == key:
@@ -90,5 +90,5 @@ def publish(
             if registry.registry_key(tag) != key:
                 registry.retag(key_tag, tag)
         return "in the registry already"
-    (push or docker.push)(client, [*others, key_tag])
+    (push or image_transfers.push)(client, [*others, key_tag])
     return "pushed"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from torchpin.image.build_log import Event
+from torchpin.image.build_log import Event, parse_event
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
@@ -134,6 +134,18 @@ class RawBuildLog:
         *lines, vertex.partial_line = (vertex.partial_line + data).split(b"\n")
         for line in lines:
             yield _output(vertex, line, row.get("timestamp") or "")
+
+
+class PlainBuildLog:
+    """The same of a plain log, which a buildx without JSON writes."""
+
+    def read(self, line: str) -> Iterator[Reading]:
+        # Redacted before a step's title is cut: a cut address may have lost the @ that shows its credentials
+        text = redact_credentials(line.rstrip("\n"))
+        yield text, parse_event(text)
+
+    def rest(self) -> Iterator[Reading]:
+        yield from ()
 
 
 def _end(vertex: _Vertex, row: Mapping[str, Any]) -> Reading:

@@ -53,10 +53,9 @@ class StepView:
             if self._closed.is_set():
                 return
             if isinstance(event, StepStarted):
-                now = time.monotonic()
-                row = RunningStep(started=event, start=now, printed=now, total=event.total)
-                self.running[event.key] = row
-                self.started(row)
+                self.running[event.key] = RunningStep(
+                    started=event, start=time.monotonic(), total=event.total
+                )
                 self._tick_on()
             elif isinstance(event, StepEnded):
                 ended = self.running.pop(event.key, None)
@@ -64,8 +63,6 @@ class StepView:
                     self.ended(ended, event)
             elif running := self.running.get(event.key):
                 running.advance(event)
-
-    def started(self, row: RunningStep) -> None: ...
 
     def ended(self, row: RunningStep, event: StepEnded) -> None: ...
 
@@ -100,11 +97,7 @@ class StepView:
 
 
 class LineView(StepView):
-    """Lines for a log: when a step starts, now and then while it runs, and at its end if that took more than a second."""
-
-    def started(self, row: RunningStep) -> None:
-        if not row.started.is_part:
-            self.print_line(f"{row.started.title} …")
+    """Lines for a log: one when a step has run for a second, one now and then, and one at its end."""
 
     def ended(self, row: RunningStep, event: StepEnded) -> None:
         if event.seconds >= _SHORTEST_SHOWN and event.outcome != "stopped":
@@ -113,7 +106,11 @@ class LineView(StepView):
     def tick(self) -> None:
         now = time.monotonic()
         for row in self.running.values():
-            if now - row.printed >= _SECONDS_BETWEEN_LINES:
+            if row.printed is None and now - row.start >= _SHORTEST_SHOWN:
+                row.printed = row.start
+                if not row.started.is_part:
+                    self.print_line(f"{row.started.title} …")
+            elif row.printed is not None and now - row.printed >= _SECONDS_BETWEEN_LINES:
                 row.printed = now
                 parts = (row.counted(), row.note, elapsed(now - row.start))
                 self.print_line(f"{row.started.title}: {', '.join(filter(None, parts))}")

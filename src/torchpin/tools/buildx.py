@@ -16,7 +16,7 @@ from torchpin.description import patterns
 from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log, secret_mounts
-from torchpin.image.raw_build_log import RawBuildLog
+from torchpin.image.raw_build_log import PlainBuildLog, RawBuildLog
 from torchpin.model import Settings
 from torchpin.redaction import redact_credentials
 from torchpin.tools import copied_files, credentials, files
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.image.plan import BuildContext
-    from torchpin.image.raw_build_log import Reading
     from torchpin.model import Environment, Index, Service
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"  # of `docker info`; the older store holds images alone
@@ -353,7 +352,7 @@ def run_logged(
     """Run a command of buildx, and return its exit code and the lines of its log, as `build` does."""
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
-    read = RawBuildLog() if RAW in command else _PlainLog()
+    read = RawBuildLog() if RAW in command else PlainBuildLog()
     with (
         log.open("w") as file,
         stream(command, cwd=cwd, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
@@ -368,18 +367,6 @@ def run_logged(
                 watch(event)
         code = process.wait()
     return code, tuple(lines)
-
-
-class _PlainLog:
-    """The plain log, of a buildx that writes no JSON."""
-
-    def read(self, line: str) -> Iterator[Reading]:
-        # Redacted before a step's title is cut: a cut address may have lost the @ that shows its credentials
-        text = redact_credentials(line.rstrip("\n"))
-        yield text, build_log.parse_event(text)
-
-    def rest(self) -> Iterator[Reading]:
-        yield from ()
 
 
 def reports_json(version: str) -> bool:

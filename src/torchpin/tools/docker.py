@@ -245,15 +245,6 @@ def run_command(
     )  # fmt: skip
 
 
-def pull(client: Client, tags: Sequence[str], *, platform: str) -> Any:
-    """Pull an image by the first of its tags, and give it the others. Raises what docker-py does."""
-    name, _, label = tags[0].rpartition(":")
-    image = client.images.pull(name, tag=label, platform=platform)
-    for tag in tags[1:]:
-        image.tag(*tag.rsplit(":", 1))
-    return image
-
-
 def registry_credentials(host: str) -> dict[str, str]:
     """What docker knows of the user of a registry: username and password, or identitytoken; empty without a login."""
     from docker.auth import load_config
@@ -270,22 +261,6 @@ def insecure_registries(client: Client) -> frozenset[str]:
     """The registries that the engine is told to speak HTTP with."""
     indexes = (client.info().get("RegistryConfig") or {}).get("IndexConfigs") or {}
     return frozenset(host for host, index in indexes.items() if not index.get("Secure", True))
-
-
-def push(client: Client, tags: Sequence[str]) -> None:
-    """Push tags to their registry. Raises ToolError with the registry's message."""
-    for tag in tags:
-        name, _, label = tag.rpartition(":")
-        problem = ""
-        for line in client.images.push(name, tag=label, stream=True, decode=True):
-            problem = line.get("error") or problem  # read to its end: that closes the connection
-        if problem:
-            advice = (
-                "the registry failed, so look into its log; its disk may be full"
-                if re.search(r"status: 5\d\d|no space left", problem)
-                else "check `docker login` and `build.registry`"
-            )
-            raise ToolError(f"{tag} could not be pushed: {redact_credentials(problem)}; {advice}")
 
 
 def remove_tags(client: Client, tags: Sequence[str]) -> None:

@@ -17,11 +17,12 @@ from torchpin.tools import scratch
 from torchpin.tools.docker import RUN_LABEL, await_container, engine_errors, remove_tags, short_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.assembly.image import AssembledImage, ImageLayer
     from torchpin.assembly.proof import Proof
+    from torchpin.progress import Step
     from torchpin.tools.docker import Client
 
 ASSEMBLED_LABEL = "io.torchpin.assembled"
@@ -112,21 +113,26 @@ def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def load(
-    client: Client, image: AssembledImage, path_of: Callable[[str], Path], tags: Sequence[str] = ()
+    client: Client,
+    image: AssembledImage,
+    path_of: Callable[[str], Path],
+    tags: Sequence[str] = (),
+    *,
+    running: Step | None = None,
 ) -> str:
     """Give an engine an image with its tags, and return the engine's id of it.
 
     `path_of` gives the file of a blob by its digest. Layers that the engine has are left out; should it have lost one
-    meanwhile, all are sent. Raises ToolError when the engine does not take it.
+    meanwhile, all are sent. `running` is advanced by the bytes of what is sent. Raises ToolError when the engine does not take it.
     """
     missing = engine_layers(client).missing(image)
     try:
-        return _load(client, image, missing, path_of, tags)
+        return _load(client, image, missing, path_of, tags, running)
     except engine_errors() as error:
         remove_tags(client, tags)
         if len(missing) == len(image.layers):
             raise ToolError(f"the Docker engine takes no assembled image: {short_message(error)}") from None
-    return _load(client, image, image.layers, path_of, tags)
+    return _load(client, image, image.layers, path_of, tags, running)
 
 
 def _load(
@@ -135,13 +141,24 @@ def _load(
     layers: Sequence[ImageLayer],
     path_of: Callable[[str], Path],
     tags: Sequence[str],
+    running: Step | None,
 ) -> str:
     files = {blob_path(layer.digest): path_of(layer.digest) for layer in layers}
-    archive: Any = archive_chunks(
-        archive_documents(image, tags), files
-    )  # the stubs know of files and bytes alone
+    chunks = archive_chunks(archive_documents(image, tags), files)
+    total = sum(layer.size for layer in layers)
+    # the stubs know of files and bytes alone
+    archive: Any = _counted(chunks, total, running) if running else chunks
     loaded = client.images.load(archive)
     return str(loaded[0].id)
+
+
+def _counted(chunks: Iterable[bytes], total: int, running: Step) -> Iterator[bytes]:
+    """Some chunks; those of the archive's headers are beyond the total of its layers."""
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        running.advance(min(done, total), total=total)
 
 
 def remove(client: Client, identity: str) -> None:

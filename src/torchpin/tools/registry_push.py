@@ -11,7 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from threading import Lock as Mutex
+from typing import IO, TYPE_CHECKING, Any
 
 import requests
 
@@ -22,10 +23,11 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools.docker import insecure_registries, registry_credentials, short_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.assembly.image import AssembledImage
+    from torchpin.progress import Step
     from torchpin.tools.docker import Client
 
 _HUB_HOST = "registry-1.docker.io"
@@ -114,6 +116,36 @@ class _Registry:
         return f"Bearer {token}" if token else ""
 
 
+class _Count:
+    """Adds up the bytes of blobs that several threads send, on a step."""
+
+    def __init__(self, running: Step | None, total: int) -> None:
+        self._running, self._total, self._mutex = running, total, Mutex()
+        self._done: dict[str, int] = {}
+
+    def __call__(self, identity: str, done: int) -> None:
+        if self._running:
+            with self._mutex:
+                self._done[identity] = done
+                self._running.advance(min(sum(self._done.values()), self._total), total=self._total)
+
+
+class _CountedFile:
+    """A file that is sent, and how much of it has been read; requests asks for its length."""
+
+    def __init__(self, file: IO[bytes], size: int, count: Callable[[int], object]) -> None:
+        self._file, self._size, self._count, self._done = file, size, count, 0
+
+    def __len__(self) -> int:
+        return self._size - self._done
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self._done += len(content)
+        self._count(self._done)
+        return content
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Push:
     """A push into a repository of a registry; `others` are those in which blobs may be."""
@@ -122,6 +154,7 @@ class _Push:
     repository: str
     others: tuple[str, ...]
     files: Mapping[str, Path]
+    count: _Count
 
     @property
     def scope(self) -> str:
@@ -141,6 +174,7 @@ class _Push:
 
     def _blob(self, identity: str, size: int, content: bytes | None) -> Pushed:
         if self._has(self.repository, identity):
+            self.count(identity, size)
             return Pushed(present=size)
         other = next(
             (other for other in self.others if size >= _WORTH_ASKING and self._has(other, identity)), ""
@@ -152,6 +186,7 @@ class _Push:
             params={"mount": identity, "from": other} if other else {},
         )
         if started.status_code == HTTPStatus.CREATED:
+            self.count(identity, size)
             return Pushed(mounted=size)
         _expect(started, HTTPStatus.ACCEPTED)
         location = started.headers["Location"]
@@ -160,7 +195,8 @@ class _Push:
             sent = self._send(location, identity, content, headers)
         else:
             with self.files[identity].open("rb") as file:
-                sent = self._send(location, identity, file, headers)
+                counted = _CountedFile(file, size, lambda done: self.count(identity, done))
+                sent = self._send(location, identity, counted, headers)
         _expect(sent, HTTPStatus.CREATED)
         return Pushed(sent=size)
 
@@ -193,24 +229,26 @@ def push_image(
     tags: Sequence[str],
     *,
     others: Sequence[str] = (),
+    running: Step | None = None,
 ) -> Pushed:
     """Push an image with its tags, which are of one repository; `others` are names of images that may have blobs of it.
 
-    `files` are its layers by their digests. The tags come last, in their order. Raises ToolError with the registry's message.
+    `files` are its layers by their digests; `running` is advanced by their bytes, sent or there. The tags come last, in their order. Raises ToolError with the registry's message.
     """
     host, path = split_image_name(tags[0])
     plain = bool(_LOOPBACK.fullmatch(host)) or host in insecure_registries(client)
     registry = _Registry(host=host, plain=plain, credentials=registry_credentials(host))
     elsewhere = [split_image_name(other) for other in others]
+    layers = {layer.digest: layer.size for layer in image.layers}
     push = _Push(
         registry=registry,
         repository=path.rpartition(":")[0],
         others=tuple(name for other_host, name in elsewhere if other_host == host),
         files=files,
+        count=_Count(running, sum(layers.values())),
     )
     try:
         with ThreadPoolExecutor(_UPLOADS) as pool:
-            layers = {layer.digest: layer.size for layer in image.layers}
             results = list(pool.map(lambda layer: push.blob(*layer), layers.items()))
         push.blob(digest(image.config), len(image.config), image.config)
         for tag in tags:

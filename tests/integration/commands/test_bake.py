@@ -14,7 +14,7 @@ from support.labs import build_environment, image_tag
 from support.registries import breaking_connection, list_tags
 from torchpin.commands.bake import BakeOptions, bake_builds, bake_document_of
 from torchpin.errors import InputError, ToolError
-from torchpin.tools import docker
+from torchpin.tools import docker, image_transfers
 from torchpin.tools.registry import registry_key
 from torchpin.workspace import workspace
 
@@ -84,7 +84,7 @@ def mirror_base(repo: Repository, env: Environment, registry: str) -> Repository
     mirror = f"{registry}/hub"
     with docker.engine() as client:
         client.images.get(base).tag(*f"{mirror}/{base}".rsplit(":", 1))
-        docker.push(client, [f"{mirror}/{base}"])
+        image_transfers.push(client, [f"{mirror}/{base}"])
         docker.remove_tags(client, [f"{mirror}/{base}"])
     return with_settings(repo, mirrors={**repo.settings.mirrors, "docker.io": mirror})
 

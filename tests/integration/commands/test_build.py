@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from support.dockerfile import write_template
 from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tag, image_tags
+from support.terminals import run_on_terminal
 from torchpin.checks.run import blocking_findings
 from torchpin.commands import generate, images, judge
 from torchpin.commands.build import build
@@ -353,18 +355,20 @@ def test_an_engine_that_is_gone_is_one_clear_error(
         build(scratch, [env], OPTIONS)
 
 
-def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
-    """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
+def variables(repo: Repository) -> dict[str, str]:
+    """Those with which everything that the lab stands in for comes from mirrors."""
     mirrors = {mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
-    environment = {
-        **os.environ,
-        **mirrors,
-        "TORCHPIN_BUILD_NETWORK": "host",
-        "TORCHPIN_REGISTRY": repo.prefix,
-    }
-    script = "from torchpin.cli.main import main; main()"
+    return {**mirrors, "TORCHPIN_BUILD_NETWORK": "host", "TORCHPIN_REGISTRY": repo.prefix}
+
+
+def command_line(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", "from torchpin.cli.main import main; main()", *arguments)
+
+
+def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
+    """The real command in a scratch repository."""
     return subprocess.Popen(
-        (sys.executable, "-c", script, *arguments), cwd=repo.root, env=environment, text=True,
+        command_line(*arguments), cwd=repo.root, env={**os.environ, **variables(repo)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -372,11 +376,18 @@ def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
 def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
     scratch: Repository, env: Environment
 ) -> None:
-    for expected in ("built and verified", "already built and verified, nothing to do"):
-        with start_command(scratch, "build", "--service", "lora", "--progress", "plain") as process:
-            output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-        assert expected in output
+    build = ("build", "--service", "lora")
+    shown = run_on_terminal(command_line(*build), scratch.root, environ=variables(scratch), columns=100)
+    assert shown.exit_code == 0, shown.text
+    assert "lora-gpu: building; log: " in shown.text
+    assert re.search(r"lora-gpu: image ━* ?[━╸╺]* ?\d+ of \d+ steps", shown.text)
+    assert re.search(r"\nlora-gpu: image: \d+ steps.* \(\d+ s\)\n", shown.text)
+    assert "built and verified" in shown.text
+    assert shown.cursor_is_visible
+    with start_command(scratch, *build, "--progress", "plain") as process:
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "already built and verified, nothing to do" in output
     assert workspace.read_build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
 
 

@@ -11,10 +11,12 @@ from torchpin.commands import install, lock
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import lab
+from torchpin.progress import StepAdvanced, StepEnded, StepStarted, StepStatus
 from torchpin.tools import uv_install
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
+    from torchpin.progress import StepEvent
     from torchpin.workspace.workspace import Repository
 
 
@@ -74,10 +76,23 @@ def test_without_a_smoke_test_nothing_is_installed(
 def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     repo = workspace.open_repository(ROOT)
     messages: list[str] = []
+    events: list[StepEvent] = []
+    status = StepStatus(messages.append, events.append)
     with lab.open_lab(
-        repo, select_environments(repo.services, service="lora"), docker=False, show_status=messages.append
+        repo, select_environments(repo.services, service="lora"), docker=False, show_status=status
     ) as opened_lab:
-        assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
-        outcome = install.install(opened_lab.repo, opened_lab.environments[0], show_status=messages.append)
+        assert not any(
+            outcome.code
+            for outcome in lock.lock(opened_lab.repo, opened_lab.environments, show_status=status)
+        )
+        outcome = install.install(opened_lab.repo, opened_lab.environments[0], show_status=status)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in messages)
+    titles = [event.title for event in events if isinstance(event, StepStarted)]
+    assert titles[:2] == ["third_party/sd-scripts: cloning v0.10.0", "lora-gpu: resolving"]
+    assert titles[2] == "installing 00-torch"
+    assert titles[-2:] == ["installing sd-scripts", "lora-gpu: verifying what is installed"]
+    installed = [event for event in events if isinstance(event, StepAdvanced) and event.note == "installing"]
+    assert installed  # uv says that it has all files
+    assert all(event.done == event.total for event in installed)
+    assert all(event.outcome == "done" for event in events if isinstance(event, StepEnded))

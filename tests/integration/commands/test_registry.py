@@ -13,7 +13,7 @@ from support.labs import OPTIONS, image_tag
 from support.registries import breaking_connection, list_tags, start_registry
 from torchpin.commands.build import build
 from torchpin.errors import ToolError
-from torchpin.tools import docker
+from torchpin.tools import docker, image_transfers
 from torchpin.tools import registry as registry_tool
 from torchpin.workspace import workspace
 
@@ -145,14 +145,14 @@ def test_a_registry_whose_disk_is_full_gets_no_tag(
         client.images.get(tag).tag(name, "more")
         fill(storage)
         with pytest.raises(ToolError) as excinfo:
-            docker.push(client, [f"{name}:more"])
+            image_transfers.push(client, [f"{name}:more"])
         assert str(excinfo.value).endswith("the registry failed, so look into its log; its disk may be full")
         assert "\n" not in str(excinfo.value)
         assert (
             registry_tool.registry_key(f"{name}:more") is None
         )  # the registry lists it, and has nothing of it
         (storage / "rest").unlink()
-        docker.push(client, [f"{name}:more"])
+        image_transfers.push(client, [f"{name}:more"])
         assert registry_tool.registry_key(f"{name}:more") == registry_tool.registry_key(tag)
 
 

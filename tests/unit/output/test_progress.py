@@ -72,15 +72,24 @@ def test_the_end_of_a_step_in_a_log(clock: Clock, ended: StepEnded, lines: list[
     view = LineView(printed.append)
     view.take(STARTED)
     view.take(ended)
-    assert printed[1:] == lines
+    assert printed == lines  # it has not run for a second by this clock, so it was not announced
 
 
-def test_the_parts_of_a_step_are_not_announced(clock: Clock) -> None:
-    assert clock.now
-    lines: list[str] = []
-    view = LineView(lines.append)
-    view.take(StepStarted(key=1, title="lora-gpu: layer 00-torch", is_part=True))
-    assert lines == []
+@pytest.mark.parametrize(
+    ("seconds", "is_part", "lines"),
+    [(0.9, False, []), (1.0, False, ["lora-gpu: image …"]), (1.0, True, [])],
+    ids=["quick", "long", "part of another"],
+)
+def test_a_step_is_announced_once_it_has_run_for_a_second(
+    clock: Clock, seconds: float, is_part: bool, lines: list[str]
+) -> None:
+    printed: list[str] = []
+    view = LineView(printed.append)
+    view.take(StepStarted(key=1, title="lora-gpu: image", is_part=is_part))
+    clock.now += seconds
+    view.tick()
+    view.tick()
+    assert printed == lines
 
 
 def test_on_a_terminal_a_step_leaves_a_line_only_with_a_result_or_a_failure(clock: Clock) -> None:
@@ -132,7 +141,7 @@ def test_steps_are_looked_at_while_they_run_and_no_longer() -> None:
 def row(**changed: Any) -> RunningStep:
     started = StepStarted(key=1, title="lora-gpu: layer 00-torch", unit=BYTES)
     values = {"done": 1_200_000_000, "total": 2_800_000_000, "note": "downloading torch, nvidia-cudnn-cu12"}
-    return RunningStep(**{"started": started, "start": 0.0, "printed": 0.0, **values, **changed})
+    return RunningStep(**{"started": started, "start": 0.0, **values, **changed})
 
 
 def drawn(rows: list[RunningStep], width: int) -> list[str]:

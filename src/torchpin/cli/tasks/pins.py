@@ -140,7 +140,10 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
 
     with task_run(document_form(json=json)) as run:
         workspace = open_workspace(Selection(service=service), run.watcher)
-        print_updates(outlooks(workspace.repo, workspace.environments, offline=offline), json=json)
+        updates = outlooks(
+            workspace.repo, workspace.environments, offline=offline, show_status=run.watcher.status
+        )
+        print_updates(updates, json=json)
 
 
 @command(

@@ -186,7 +186,6 @@ def facts(
     """Validate the facts behind the verdicts, compare the index snapshots with PyTorch's index, or measure packages."""
     from torchpin.commands.facts import FactsOptions, examine_facts
     from torchpin.output.facts_report import print_facts_result
-    from torchpin.output.terminal import print_status
 
     with task_run(document_form(json=json)) as run:
         options = FactsOptions(
@@ -199,7 +198,7 @@ def facts(
             partners=partners,
             packages=tuple(package or ()),
         )
-        result = examine_facts(options, print_status)
+        result = examine_facts(options, run.watcher.status)
         print_facts_result(result, json=json)
         run.end_with(result.code)
 
@@ -349,4 +348,4 @@ def audit(_: Context, service: str = "", json: bool = False) -> None:
     from torchpin.commands.selection import Selection, open_workspace
 
     with task_run(document_form(json=json)) as run:
-        run.report(audit_workspace(open_workspace(Selection(service=service), run.watcher)))
+        run.report(audit_workspace(open_workspace(Selection(service=service), run.watcher), run.watcher))
