@@ -92,7 +92,8 @@ def _build_all(
             },
         )
     with docker.engine() as client:
-        buildx.expect_buildx()
+        if not options.assemble:  # which asks for it where something has to run
+            buildx.expect_buildx()
         if options.attestations == NO_ATTESTATIONS:
             show_status(
                 "without attestations; `--sbom` and `--provenance` add them, where the engine keeps them"

@@ -160,12 +160,12 @@ def _check_assembly() -> MachineCheck:
 
 def _check_builder() -> MachineCheck:
     """Whether steps with secret mounts are as fast as others."""
-    from torchpin.tools import buildx, docker
+    from torchpin.tools import builders, docker
 
     try:
         with docker.engine() as client:
             version = str(client.version()["Version"])
-        slow = buildx.hashes_for_secrets(version)
+        slow = builders.hashes_for_secrets(version)
     except TorchpinError:
         return MachineCheck(name="builder", ok=False, detail="unknown without a Docker engine and buildx")
     return MachineCheck(

@@ -98,9 +98,10 @@ def run_buildx(
 
     `sizes`: the bytes that layers install, by their titles; `packages`: those of each package's file.
     """
-    from torchpin.tools import buildx, engine_images
+    from torchpin.tools import builders, buildx, engine_images
 
     rendered, labels = rendered_and_labels
+    version = buildx.expect_buildx()
     buildx.expect_platform(env.variant.platform, builder=options.builder)
     make_work_folder(repo.root)
     expect_inside(repo.root, paths.LOGS)
@@ -112,7 +113,7 @@ def run_buildx(
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
     ):
         uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
-        hashes = bool(secrets) and buildx.hashes_for_secrets(client.version()["Version"], options.builder)
+        hashes = bool(secrets) and builders.hashes_for_secrets(client.version()["Version"], options.builder)
         machine = buildx.fit_machine(rendered.dockerfile, secrets, hashes=hashes)
         with buildx.assemble_context(
             *(repo.root, rendered.context, machine.dockerfile, uv),
@@ -125,7 +126,7 @@ def run_buildx(
                 *(repo, env, labels, options, context, machine.secrets),
                 is_prefix=is_prefix,
                 compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
-                progress=buildx.RAW if buildx.reports_json(buildx.expect_buildx()) else "plain",
+                progress=buildx.RAW if buildx.reports_json(version) else "plain",
             )
             with build_steps(show_status, env.name, sizes, packages) as show:
 

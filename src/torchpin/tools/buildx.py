@@ -20,7 +20,8 @@ from torchpin.image.raw_build_log import PlainBuildLog, RawBuildLog
 from torchpin.model import Settings
 from torchpin.redaction import redact_credentials
 from torchpin.tools import copied_files, credentials, files
-from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
+from torchpin.tools.builders import buildx_version, inspect_builder, inspected_field
+from torchpin.tools.process import QUERY, command_not_found, indent, run, stream, which
 from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
@@ -39,23 +40,19 @@ def expect_buildx() -> str:
     """buildx's version. Raises ToolError when the docker command or its plugin is missing."""
     if not which("docker"):
         raise command_not_found("docker")
-    completed = run(("docker", "buildx", "version"), check=False, timeout=QUICK)
-    if completed.returncode:
-        raise ToolError(
-            "docker has no buildx plugin; install it (on Debian and Ubuntu the package docker-buildx or docker-buildx-plugin)"
-        )
-    return completed.stdout.split()[1] if len(completed.stdout.split()) > 1 else completed.stdout.strip()
+    return buildx_version()
 
 
 def rewrites_times(builder: str = "") -> bool:
     """Whether a builder can set the times in an image's layers: docker's own cannot, one in a container or remote can."""
     if not which("docker"):
         return False
-    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])), check=False)
+    try:
+        inspected = inspect_builder(builder)
+    except ToolError:
+        return False
     drivers = [
-        line.removeprefix("Driver:").strip()
-        for line in completed.stdout.splitlines()
-        if line.startswith("Driver:")
+        line.removeprefix("Driver:").strip() for line in inspected.splitlines() if line.startswith("Driver:")
     ]
     return any(driver not in {"", "docker"} for driver in drivers)  # "": no engine answers
 
@@ -74,10 +71,9 @@ def image_digest(image: str) -> str | None:
 
 def expect_platform(platform: str, *, builder: str = "") -> None:
     """Raises ToolError when the builder does not support a platform."""
-    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])), timeout=QUERY)
     listed = [
         line.removeprefix("Platforms:").strip()
-        for line in completed.stdout.splitlines()
+        for line in inspect_builder(builder).splitlines()
         if line.startswith("Platforms:")
     ]
     platforms = {name.strip().rstrip("*") for line in listed for name in line.split(",")}
@@ -109,21 +105,14 @@ NO_ATTESTATIONS = Attestations()
 
 def expect_attestations(*, builder: str = "") -> None:
     """Raises ToolError where attestations would be lost: images are loaded into the engine, so it has to keep them."""
-    inspected = run(("docker", "buildx", "inspect", *([builder] if builder else []))).stdout
-    name, driver = (_inspected(inspected, field) for field in ("Name", "Driver"))
+    inspected = inspect_builder(builder)
+    name, driver = (inspected_field(inspected, field) for field in ("Name", "Driver"))
     status = run(("docker", "info", "--format", "{{json .DriverStatus}}")).stdout
     if _CONTAINERD_STORE not in status:
         raise ToolError(
             f"the builder {name or builder} (driver {driver or 'unknown'}) cannot attest: the engine's image store keeps no "
             "attestations; switch the engine to the containerd image store, or build without `--sbom` and `--provenance`"
         )
-
-
-def _inspected(text: str, field: str) -> str:
-    """The first value of a field that `docker buildx inspect` prints."""
-    return next(
-        (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith(f"{field}:")), ""
-    )
 
 
 def build_command(  # noqa: PLR0913 - each is an option of buildx
@@ -281,28 +270,6 @@ def fit_machine(dockerfile: str, secrets: Mapping[str, Path], *, hashes: bool) -
     mounted = secret_mounts.mounted_secrets(fitted)
     kept = {name: path for name, path in secrets.items() if name in mounted}
     return MachineBuild(dockerfile=fitted, secrets=kept, files=bound)
-
-
-# BuildKit 0.13 to 0.15.1 takes the secret's missing input for the first one, the image so far, and hashes that: moby/buildkit#5251.
-_HASHING_ENGINES, _HASHING_BUILDKITS = ((26, 0, 0), (27, 2, 0)), ((0, 13, 0), (0, 15, 2))
-
-
-def hashes_for_secrets(engine: str, builder: str = "") -> bool:
-    """Whether a builder hashes the whole image before each step with a secret mount. `engine` is the engine's version."""
-    inspected = run(("docker", "buildx", "inspect", *([builder] if builder else [])), check=False).stdout
-    if _inspected(inspected, "Driver") in {"", "docker"}:
-        return is_hashing_version(engine)
-    buildkit = _inspected(inspected, "BuildKit version") or _inspected(inspected, "Buildkit")
-    return is_hashing_version(buildkit, _HASHING_BUILDKITS)
-
-
-def is_hashing_version(
-    version: str, versions: tuple[tuple[int, ...], tuple[int, ...]] = _HASHING_ENGINES
-) -> bool:
-    """Whether a version, such as 26.1.5+dfsg1, lies in a range; not if it is none."""
-    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
-    first, mended = versions
-    return match is not None and first <= tuple(int(number or 0) for number in match.groups()) < mended
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from torchpin.image.build_log import Failure
 from torchpin.model import Base, Settings
-from torchpin.tools import buildx, credentials
+from torchpin.tools import builders, buildx, credentials
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
@@ -250,7 +250,7 @@ def test_a_machine_without_secrets_mounts_none() -> None:
     ],
 )  # fmt: skip
 def test_engines_that_hash_an_image_for_its_secrets_are_known(version: str, *, expected: bool) -> None:
-    assert buildx.is_hashing_version(version) is expected
+    assert builders.is_hashing_version(version) is expected
 
 
 def test_kept_downloads_are_an_argument_of_the_build() -> None:
