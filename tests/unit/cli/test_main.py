@@ -24,6 +24,7 @@ OWN_HELP = {
     ("check", "fix"),  # of any file, and not of descriptions
     ("affected", "github"),  # a matrix, and no annotations
     ("new", "gpu"),  # to run on, not to judge for
+    *{("adopt", "channel"), ("adopt", "torch")},  # what an image has, and not what is to be had
     # to move to, a plan instead of a command, and a plan that is not resolved
     *{("bump", "channel"), ("bump", "dry_run"), ("bump", "offline")},
     ("lock", "refresh"),  # resolutions, and no snapshots

@@ -91,7 +91,7 @@ def test_packages_that_are_too_young_are_named_with_their_place_and_the_day_they
 def test_a_refusal_as_of_a_day_is_about_that_day() -> None:
     young = [YoungFile(name="six", version="2", published=dt.datetime(2026, 11, 20, tzinfo=dt.timezone.utc))]
     assert cooldown.refusal(ENV, replace(CUTOFF, days=0), young).splitlines()[1:] == [
-        "    six 2 was published on 2026-11-20",
+        "    services/lora/service.yaml:9:48: six 2 was published on 2026-11-20",
         "choose a later day, or pin an earlier release",
     ]
 

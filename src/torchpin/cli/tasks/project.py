@@ -208,10 +208,10 @@ def facts(
         "path": "the folder of the project to read",
         "write": "services/NAME: write the draft there, as a service of this repository",
         "dockerfile": "the Dockerfile to draft from, by its path in the project; the likeliest one if omitted",
-        "python": "the Python of the image, such as 3.12, where no line tells it or another one is meant",
-        "base": "the base image with its tag, likewise",
-        "torch": "the release of torch, likewise",
-        "channel": "the channel of torch, such as cu128, likewise",
+        "python": "a Python, such as 3.12",
+        "base": "the base image with its tag, where no line tells it or another one is meant",
+        "torch": "the release of torch, where no line tells it or another one is meant",
+        "channel": "the channel of torch, such as cu128, where no line tells it or another one is meant",
         "resolve": "with --write: give packages without a version the newest that fits, and lock the service",
         "as_of": "today, commit (the project's last one) or a day such as 2025-03-31: nothing newer is chosen",
         **RECORDED,
@@ -232,10 +232,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - a parameter for each option
     recorded: bool = False,
     json: bool = False,
 ) -> None:
-    """Draft a description from the Dockerfiles and requirement files of a project, with what is left to do.
-
-    Exit code 0 with a draft, whatever is found in the project (`check` fails for that), 2 where none can be drafted or written.
-    """
+    """Draft a description from the files of a project; exit code 0 with a draft, whatever is found in it, and 2 without."""
     from torchpin.adopt.draft_values import DraftAnswers
     from torchpin.commands.adopt import AdoptOptions, adopt_project, resolve_draft, store_draft
     from torchpin.output.adoption import print_draft, print_steps
