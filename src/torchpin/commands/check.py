@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import posixpath
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -322,13 +323,17 @@ def _write_fixes(changed: Mapping[str, str], before: Mapping[str, str]) -> tuple
     return tuple(sorted(changed))
 
 
+def _kept_lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
 def _difference(before: Mapping[str, str], changed: Mapping[str, str]) -> str:
     """The changes as a unified diff."""
     lines = [
         line
         for path, text in sorted(changed.items())
         for line in difflib.unified_diff(
-            before[path].splitlines(keepends=True), text.splitlines(keepends=True), f"a/{path}", f"b/{path}"
+            _kept_lines(before[path]), _kept_lines(text), f"a/{path}", f"b/{path}"
         )
     ]
     return "".join(

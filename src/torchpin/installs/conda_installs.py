@@ -60,7 +60,7 @@ def conda_installs(
             pip += [read] if read.pip else []
             environment = environment or read.name
         else:
-            lines = enumerate(context.project.texts[path].splitlines(), start=1)
+            lines = enumerate(context.project.texts[path].split("\n"), start=1)
             rows = [(number, line.partition("#")[0].strip()) for number, line in lines]
             targets += [_target(text, f"{path}:{number}:1") for number, text in rows if text]
     yield InstallCommand(

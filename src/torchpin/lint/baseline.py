@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,15 @@ _DIGEST_LENGTH = 16  # hexadecimal digits: enough for the lines of a file
 Key = tuple[str, str, str]  # rule, file, digest of the line
 
 
+@lru_cache(maxsize=4)  # matches come by file
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
 def match_key(match: Match, texts: Mapping[str, str]) -> Key:
     """What a match is known by. The line's text is a digest, since lines can hold secrets."""
     file, line, _ = match.place
-    lines = texts.get(file, "").splitlines()
+    lines = _lines(texts.get(file, ""))
     text = lines[line - 1] if 0 < line <= len(lines) else match.finding.about
     return (
         match.id,

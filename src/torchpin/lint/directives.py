@@ -47,9 +47,9 @@ def read_directives(
     """
     directives: list[Directive] = []
     problems: list[Match] = []
-    lines = text.splitlines() if "torchpin" in text else []
+    lines = text.split("\n") if "torchpin" in text else []
     for number, line in enumerate(lines, start=1):
-        comment = _COMMENT.search(line)
+        comment = _COMMENT.search(line.rstrip("\r"))
         if not comment:
             continue
         column = comment.start() + 1

@@ -5,6 +5,7 @@ Edits that overlap are made one after another: the first one now, the others onc
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,13 +54,13 @@ def fix_texts(
             current, found = edited, after
             fixed += chosen
         else:
-            current, found = _keep_single_edits(current, found, chosen, rules, fixed, refused)
+            current, found = _keep_some_edits(current, found, chosen, rules, fixed, refused)
         tried |= {(match.id, match.edits) for match in refused}
     changed = {file: text for file, text in current.items() if text != texts[file]}
     return FixedTexts(texts=changed, fixed=tuple(fixed), refused=tuple(refused))
 
 
-def _keep_single_edits(
+def _keep_some_edits(
     texts: dict[str, str],
     found: list[Match],
     chosen: Iterable[Match],
@@ -67,15 +68,20 @@ def _keep_single_edits(
     fixed: list[Match],
     refused: list[Match],
 ) -> tuple[dict[str, str], list[Match]]:
-    """Tries matches one by one, where all of them together do not end; from the last one up, so that places stay."""
-    for match in sorted(chosen, key=lambda match: match.place, reverse=True):
-        made, edited = _make_edits(texts, [match])
-        after = list(rules(edited)) if made else []
-        if made and _ends(found, after, [match]):
+    """Tries halves of matches that do not end together, and halves of these; from the last one up, so that places stay."""
+    ordered = sorted(chosen, key=lambda match: match.place)
+    pending = [ordered] if len(ordered) == 1 else [ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]]
+    while pending:
+        part = pending.pop()
+        made, edited = _make_edits(texts, part)
+        after = list(rules(edited)) if len(made) == len(part) else []
+        if len(made) == len(part) and _ends(found, after, part):
             texts, found = edited, after
-            fixed.append(match)
+            fixed += part
+        elif len(part) == 1:
+            refused += part
         else:
-            refused.append(match)
+            pending += [part[: len(part) // 2], part[len(part) // 2 :]]
     return texts, found
 
 
@@ -105,12 +111,12 @@ def _make_edits(texts: Mapping[str, str], matches: Iterable[Match]) -> tuple[lis
     for match in matches:
         spans = [_span(edit, texts, offsets) for edit in match.edits]
         if all(
-            span and _is_free(taken.get(edit.file, ()), span)
+            span and _is_free(taken.get(edit.file, []), span)
             for edit, span in zip(match.edits, spans, strict=True)
         ):
             chosen.append(match)
             for edit, span in zip(match.edits, spans, strict=True):
-                taken.setdefault(edit.file, []).append((*(span or (0, 0)), edit.after))
+                insort(taken.setdefault(edit.file, []), (*(span or (0, 0)), edit.after))
     edited = dict(texts)
     for file, edits in taken.items():
         edited[file] = _apply(texts[file], edits)
@@ -119,8 +125,8 @@ def _make_edits(texts: Mapping[str, str], matches: Iterable[Match]) -> tuple[lis
 
 def _line_offsets(text: str) -> list[int]:
     offsets = [0]
-    for line in text.splitlines(keepends=True):
-        offsets.append(offsets[-1] + len(line))
+    for line in text.split("\n"):  # what Python takes for further ends of lines are none in these files
+        offsets.append(offsets[-1] + len(line) + 1)
     return offsets
 
 
@@ -131,15 +137,19 @@ def _span(
     lines = offsets.get(edit.file, ())
     if not 0 < edit.line < len(lines):
         return None
-    start = lines[edit.line - 1] + edit.column - 1
-    is_there = texts[edit.file].startswith(edit.before, start) and start <= lines[edit.line]
+    text, start = texts[edit.file], lines[edit.line - 1] + edit.column - 1
+    if text[start : start + 1] in {"'", '"'} and not text.startswith(edit.before, start):
+        start += 1  # the place of a quoted word is that of its quote
+    is_there = text.startswith(edit.before, start) and start <= lines[edit.line]
     return (start, start + len(edit.before)) if is_there else None
 
 
-def _is_free(taken: Iterable[tuple[int, int, str]], span: tuple[int, int]) -> bool:
-    """Whether a span neither overlaps another one nor begins at the same place."""
-    return all(span[0] >= end or span[1] <= start for start, end, _ in taken) and all(
-        span[0] != start for start, _, _ in taken
+def _is_free(taken: Sequence[tuple[int, int, str]], span: tuple[int, int]) -> bool:
+    """Whether a span neither overlaps another one nor begins at the same place. `taken`: by their places."""
+    number = bisect_left(taken, (span[0], -1, ""))
+    is_behind = number == 0 or taken[number - 1][1] <= span[0]
+    return is_behind and (
+        number == len(taken) or (taken[number][0] >= span[1] and taken[number][0] != span[0])
     )
 
 

@@ -6,7 +6,7 @@ What is not certain is left out, and so is every check that rests on it: a judge
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
 from torchpin.installs.compiled_gpus import compiled_gpus
-from torchpin.lint.matches import Match, parse_place
+from torchpin.lint.matches import FixableFinding, Match, parse_place
 from torchpin.lint.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
 from torchpin.lint.resolutions import applies, stage_steps
+from torchpin.lint.stage_help import dockerfile_words, stage_edits, stage_help
 from torchpin.lint.stage_python import stage_python
 from torchpin.model import Base, Environment, Layer, Position, Service, Torch, Variant
 from torchpin.project.stages import final_stage
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.lint.resolutions import StageSteps
+    from torchpin.model import Finding
+
+    _Key = tuple[str, str, str]  # a check, a location and a message
 
 # The judge's checks of what a Dockerfile says too; others are about keys that it does not have.
 CHECKS = (
@@ -44,7 +48,8 @@ _OF_PYTHON = {"TOR003", "ABI001"}
 _WITH_WARNINGS = {"DEP001", "DEP005", "DEP006"}
 _GPU_IMAGE = re.compile(r"cuda|torch|nvidia|runpod|vllm")  # whose tags have a grammar that facts know
 _NAME, _UNKNOWN_IMAGE = "checked", "unknown:unknown"
-_GUESSED_PYTHON = Version("3.11.13")
+# Where no line tells the Python: those of Ubuntu 22.04 and 24.04. What holds for one of them only is not said.
+_GUESSED_PYTHONS = (Version("3.10.12"), Version("3.12.3"))
 
 
 def judged_matches(
@@ -54,10 +59,14 @@ def judged_matches(
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
             python = stage_python(project, steps)
-            service = _stage_service(steps, python, _newest_gpu(project, steps))
-            if service or _GPU_IMAGE.search(steps.image):
-                results = _judge(service or _image_service(steps), context, CHECKS if service else _OF_IMAGE)
-                yield from _matches(results, service or _image_service(steps), known_python=bool(python))
+            stage = _judged_stage(steps, _newest_gpu(project, steps))
+            if stage or _GPU_IMAGE.search(steps.image):
+                pythons = (Version(python),) if python else _GUESSED_PYTHONS
+                judged = [
+                    _stage_findings(stage or _image_stage(steps), version, context, known=bool(python))
+                    for version in pythons
+                ]
+                yield from _common_matches(judged)
 
 
 def _judge(
@@ -80,36 +89,86 @@ def _judge(
     return run_checks(context([environment]), [REGISTRY[id_] for id_ in sorted(checks)])
 
 
-def _matches(results: Sequence[Result], service: Service, *, known_python: bool) -> Iterator[Match]:
+def _common_matches(judged: Sequence[Mapping[_Key, Finding]]) -> Iterator[Match]:
+    """The findings for each of the Pythons; where their help differs, it is that of the check."""
+    first, *others = judged
+    for key, finding in first.items():
+        if all(key in other for other in others):
+            is_same = all(other[key].help == finding.help for other in others)
+            shown = (
+                finding if is_same else replace(finding, help=dockerfile_words(REGISTRY[key[0]].help_line))
+            )
+            yield Match(id=key[0], finding=shown if is_same else _without_edits(shown))
+
+
+def _without_edits(finding: Finding) -> Finding:
+    return replace(finding, edits=(), fix_is_safe=False) if isinstance(finding, FixableFinding) else finding
+
+
+def _stage_findings(
+    stage: _JudgedStage,
+    python: Version,
+    context: Callable[[Sequence[Environment]], CheckContext],
+    *,
+    known: bool,
+) -> dict[_Key, Finding]:
     """The findings with a place, one a place: several checks may say the same of a pin."""
+    service = replace(stage.service, python=python)
     places: set[str] = set()
-    for result in results:
+    findings: dict[_Key, Finding] = {}
+    for result in _judge(service, context, stage.checks):
         for finding in result.findings:
             if (
                 result.check == "TOR003"
             ):  # of the image, the Python or the platform: torch is what has no wheel for it
                 finding = replace(finding, location=service.location("torch.version"))  # noqa: PLW2901
             is_told = finding.level == "error" or result.check in _WITH_WARNINGS
-            is_certain = known_python or result.check not in _OF_PYTHON
+            is_certain = known or result.check not in _OF_PYTHON
             has_place = not finding.location.startswith(service.file)
             if is_told and is_certain and has_place and finding.location not in places:
                 places.add(finding.location)
-                yield Match(id=result.check, finding=finding)
+                key = (result.check, finding.location, finding.message)
+                findings[key] = _in_dockerfile_words(finding, service, stage.texts)
+    return findings
 
 
-def _image_service(steps: StageSteps) -> Service:
-    """A service of a stage's image alone, for the check that the image exists."""
+def _in_dockerfile_words(finding: Finding, service: Service, texts: Mapping[str, str]) -> Finding:
+    edits = stage_edits(finding, service, texts)
+    return FixableFinding(
+        location=finding.location,
+        message=finding.message,
+        help=stage_help(finding, service),
+        about=finding.about,
+        evidence=finding.evidence,
+        level=finding.level,
+        edits=edits,
+        fix_is_safe=bool(edits) and finding.fix_is_safe,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _JudgedStage:
+    """The service that a stage would be, the checks that are asked of it, and its pins as they are written, by key path."""
+
+    service: Service
+    checks: tuple[str, ...]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _image_stage(steps: StageSteps) -> _JudgedStage:
+    """A stage by its image alone, for the check that the image exists."""
     start = _start(steps)
-    return Service(
+    service = Service(
         name=_NAME,
         summary="",
-        python=_GUESSED_PYTHON,
+        python=_GUESSED_PYTHONS[0],
         base=Base(image=_image(steps)),
         torch=Torch(version=facts.release_versions()[-1], companions=MappingProxyType({})),
         variants=(Variant(name="gpu", channel="pypi", platform=_platform(steps)),),
         layers=(),
         positions={"base.image": start} if start else {},
     )
+    return _JudgedStage(service=service, checks=_OF_IMAGE)
 
 
 def _start(steps: StageSteps) -> Position | None:
@@ -134,8 +193,8 @@ def _newest_gpu(project: Project, steps: StageSteps) -> tuple[str, ...]:
     return compiled_gpus(project, steps.file)[-1:] if is_final else ()
 
 
-def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Service | None:
-    """The service that a stage would be; None where its torch, or where that comes from, is not known."""
+def _judged_stage(steps: StageSteps, gpus: tuple[str, ...]) -> _JudgedStage | None:
+    """A stage with its pins; None where its torch, or where that comes from, is not known."""
     base = facts.base_image(steps.image) if steps.image else None
     pins = _final_pins(steps)
     torch = pins.pop("torch", None)
@@ -153,10 +212,11 @@ def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Ser
         return None
     companions = {name: pins.pop(name) for name in TORCH_FAMILY[1:] if name in pins}
     packages = tuple(Requirement(pin.requirement) for pin in pins.values())
-    return Service(
+    places, texts = _positions(_start(steps), torch_place, companions, pins)
+    service = Service(
         name=_NAME,
         summary="",
-        python=Version(python) if python else _GUESSED_PYTHON,
+        python=_GUESSED_PYTHONS[0],
         base=Base(image=_image(steps)),
         torch=Torch(
             version=Version(version),
@@ -169,8 +229,9 @@ def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Ser
         layers=(Layer(name="all", packages=packages),),
         gpus=gpus,
         apt=_system_packages(steps),
-        positions=_positions(_start(steps), torch_place, companions, pins),
+        positions=places,
     )
+    return _JudgedStage(service=service, checks=CHECKS, texts=texts)
 
 
 def _positions(
@@ -178,15 +239,19 @@ def _positions(
     torch: Position | None,
     companions: Mapping[str, _Pin],
     packages: Mapping[str, _Pin],
-) -> dict[str, Position]:
-    """Where in the Dockerfile or its lists the key paths of a stage's description are, those that have a place."""
+) -> tuple[dict[str, Position], dict[str, str]]:
+    """Where in the Dockerfile or its lists the key paths of a stage's description are, those that have a place; and the pins there."""
+    pins = {
+        **{f"torch.companions.{name}": pin for name, pin in companions.items()},
+        **{f"layers[0].packages[{number}]": pin for number, pin in enumerate(packages.values())},
+    }
     places = {
         "base.image": start,
         **dict.fromkeys(("torch.version", "variants.gpu.channel", "python", "gpus[0]"), torch),
-        **{f"torch.companions.{name}": pin.place for name, pin in companions.items()},
-        **{f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(packages.values())},
+        **{path: pin.place for path, pin in pins.items()},
     }
-    return {path: place for path, place in places.items() if place}
+    texts = {path: pin.text for path, pin in pins.items()}
+    return {path: place for path, place in places.items() if place}, texts
 
 
 class _Pin:
@@ -197,7 +262,7 @@ class _Pin:
         name = requirement.name if requirement else ""
         self.version, self.channel = version, channel
         self.requirement = f"{name}{extras_text(requirement.extras) if requirement else ''}=={version}"
-        self.place = _place(target.location)
+        self.place, self.text = _place(target.location), target.text
 
 
 def _final_pins(steps: StageSteps) -> dict[str, _Pin]:

@@ -14,7 +14,7 @@ from torchpin.lint.matches import Edit, FixableFinding, parse_place
 from torchpin.project.package_origin import exact_pin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding, Level
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Rule = Callable[[Project], Iterator[Finding]]
 
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
+_MOST_OTHERS = 10  # further requirements that a message names
 
 
 def register_rule(id_: str, title: str, level: Level = "warning") -> Callable[[Rule], Rule]:
@@ -64,6 +65,22 @@ def build_finding(
         fix_is_safe=bool(edits) and is_safe,
         edits=edits,
     )
+
+
+def others_text(location: str, others: Sequence[InstallTarget]) -> str:
+    """The further requirements of a finding at a place: `; the same is true of `timm` (line 20)`. "" without one.
+
+    The lines of another file have its name.
+    """
+    places = [
+        f"`{target.text}` (line {place[1]})"
+        if place[0] == parse_place(location)[0]
+        else f"`{target.text}` ({target.location})"
+        for target in others[:_MOST_OTHERS]
+        for place in [parse_place(target.location)]
+    ]
+    more = [f"{len(others) - _MOST_OTHERS} more"] if len(others) > _MOST_OTHERS else []
+    return f"; the same is true of {', '.join([*places, *more])}" if others else ""
 
 
 def replacement(location: str, before: str, after: str) -> tuple[Edit, ...]:

@@ -40,13 +40,13 @@ _KINDS = {
     "": (
         "-C", "-P", "-b", "--abi", "--allow-insecure-host", "--bounds", "--build-constraints", "--build-constraint", "--cache-dir",
         "--cert", "--client-cert", "--color", "--config-setting", "--config-settings", "--config-settings-package",
-        "--exclude-newer", "--exclude-newer-package", "--excludes", "--exists-action", "--fork-strategy",
+        "--default-timeout", "--exclude-newer", "--exclude-newer-package", "--excludes", "--exists-action", "--fork-strategy",
         "--global-option", "--implementation", "--keyring-provider", "--link-mode", "--log", "--marker",
         "--no-build-isolation-package", "--no-build-package", "--no-editable-package", "--no-sources-package", "--optional",
         "--output-format", "--platform", "--prefix", "--prerelease", "--prerelease-package", "--progress-bar", "--proxy",
-        "--python-platform", "--refresh-package", "--reinstall-package", "--report", "--resolution", "--retries", "--root",
-        "--root-user-action", "--script", "--src", "--timeout", "--trusted-host", "--upgrade-group", "--upgrade-package",
-        "--upgrade-strategy", "--use-deprecated", "--use-feature",
+        "--python-platform", "--refresh-package", "--reinstall-package", "--report", "--resolution", "--resume-retries",
+        "--retries", "--root", "--root-user-action", "--script", "--source-directory", "--src", "--timeout", "--trusted-host",
+        "--upgrade-group", "--upgrade-package", "--upgrade-strategy", "--use-deprecated", "--use-feature",
     ),
 }  # fmt: skip
 _WITH_VALUE = {option: kind for kind, options in _KINDS.items() for option in options}

@@ -80,17 +80,26 @@ class _Option(NamedTuple):
 def logical_lines(text: str) -> Iterator[PlacedText]:
     """Lines as pip joins them, without comments and blanks around, each character with its place; a comment ends a joined line."""
     pending: list[tuple[str, Place]] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+    for place, line in _physical_lines(text.removeprefix("\ufeff")):
         is_comment = _COMMENT_LINE.match(line)
         if line.endswith("\\") and not is_comment:
-            pending.append((line[:-1], Place(number, 1)))
+            pending.append((line[:-1], place))
             continue
         if pending and is_comment:
             line = " " + line  # noqa: PLW2901 - as pip does: a comment begins behind a blank
-        pending.append((line, Place(number, 1)))
+        pending.append((line, place))
         yield from _stripped(PlacedText.of_lines(pending))
         pending = []
     yield from _stripped(PlacedText.of_lines(pending)) if pending else ()
+
+
+def _physical_lines(text: str) -> Iterator[tuple[Place, str]]:
+    """The lines as pip splits them, at form feeds and the like too, with the places that an editor shows."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        column = 1
+        for part in line.splitlines(keepends=True) or [""]:
+            yield Place(number, column), part.splitlines()[0] if part else ""
+            column += len(part)
 
 
 def _stripped(line: PlacedText) -> Iterator[PlacedText]:

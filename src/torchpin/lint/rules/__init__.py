@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 from torchpin.lint.rules import (
     downloads,
+    early_torch,
     floating,
     indexes,
     pins,

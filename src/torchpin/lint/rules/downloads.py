@@ -114,9 +114,11 @@ def _written_file(run: RunCommand, texts: tuple[str, ...]) -> str:
     for number, text in enumerate(texts):
         last = "O" if texts[0].endswith("wget") else "o"
         if text in {"--output", "--output-document"} or re.fullmatch(rf"-\w*{last}", text):
-            return posixpath.basename("".join(texts[number + 1 : number + 2]))
+            return _file_name("".join(texts[number + 1 : number + 2]))
         if text.startswith(("--output=", "--output-document=")):
-            return posixpath.basename(text.partition("=")[2])
+            return _file_name(text.partition("=")[2])
+        if re.fullmatch(rf"-[a-zA-Z]*{last}-", text):
+            return ""  # `-qO-`, to standard output
     for redirect in run.command.redirects:
         if redirect.operator in {">", ">>"} and redirect.descriptor in {None, 1}:
             return posixpath.basename(redirect.target.text)
@@ -124,6 +126,10 @@ def _written_file(run: RunCommand, texts: tuple[str, ...]) -> str:
         re.fullmatch(r"-\w*O|--remote-name", text) for text in texts
     )
     return posixpath.basename(re.sub(r"[?#].*", "", _address(texts))) if remote_name else ""
+
+
+def _file_name(path: str) -> str:
+    return "" if path == "-" else posixpath.basename(path)
 
 
 def _run_file(program: str, texts: tuple[str, ...]) -> str:

@@ -137,7 +137,7 @@ def _strategy_of_pyproject(project: Project) -> Iterator[Finding]:
     settings = tool.get("uv") if isinstance(tool, dict) else None
     strategy = settings.get("index-strategy") if isinstance(settings, dict) else None
     if isinstance(strategy, str) and _UNSAFE.fullmatch(strategy):
-        lines = project.texts[project.pyproject_file].splitlines()
+        lines = project.texts[project.pyproject_file].split("\n")
         line = next(
             (number for number, text in enumerate(lines, 1) if text.lstrip().startswith("index-strategy")), 1
         )

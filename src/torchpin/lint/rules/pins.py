@@ -98,23 +98,31 @@ def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
     by_name: dict[str, dict[str, InstallTarget]] = {}  # the first target of each text
     for later in (target for target in targets if target.requirement):
         known = by_name.setdefault(package_name(later), {})
-        names = {package_name(later), *_related_packages(package_name(later))}
-        for earlier in [target for name in names for target in by_name.get(name, {}).values()]:
-            reason = _contradiction(earlier, later)
-            if reason and (earlier.location, later.location) not in reported:
-                reported.add((earlier.location, later.location))
-                yield build_finding(
-                    "ADO004",
-                    later.location,
-                    f"`{later.text}` conflicts with `{earlier.text}` ({earlier.location}): {reason[0]}",
-                    about=package_name(later),
-                    evidence=reason[1],
-                )
+        for name in sorted({package_name(later), *_related_packages(package_name(later))}):
+            finding = _first_contradiction(by_name.get(name, {}).values(), later)
+            if finding and (name, later.location) not in reported:
+                reported.add((name, later.location))
+                yield finding
         if len(known) < _MOST_COMPARED:
             known.setdefault(later.text, later)
         elif later.text not in known:
             message = f"`{later.text}` was not compared: {package_name(later)} is required in over {_MOST_COMPARED} ways"
             yield build_finding("ADO004", later.location, message, about=package_name(later))
+
+
+def _first_contradiction(targets: Iterable[InstallTarget], later: InstallTarget) -> Finding | None:
+    """The contradiction to the first of several requirements of a package: it is to be mended first."""
+    for earlier in targets:
+        reason = _contradiction(earlier, later)
+        if reason:
+            return build_finding(
+                "ADO004",
+                later.location,
+                f"`{later.text}` conflicts with `{earlier.text}` ({earlier.location}): {reason[0]}",
+                about=package_name(later),
+                evidence=reason[1],
+            )
+    return None
 
 
 def _related_packages(name: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""ADO003, ADO017, ADO018, ADO023: what one install step does to the torch of another one."""
+"""ADO003, ADO017, ADO018: what one install step does to the torch of another one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.compat import partners
 from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
-from torchpin.facts.measured import measured_releases, measured_requirements
 from torchpin.facts.versions import is_version
 from torchpin.lint.matches import parse_place
 from torchpin.lint.registry import (
     TORCH_FAMILY,
     build_finding,
     exact_version,
+    others_text,
     package_name,
     register_rule,
     replacement,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from torchpin.lint.resolutions import StageSteps
     from torchpin.model import Finding
 
-_UPGRADING = {"--upgrade", "-U"}
-_FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
+UPGRADING = {"--upgrade", "-U"}
+FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 _CONDA = re.compile(
     r"(?:[\w-]+::)?(?P<name>pytorch|torchvision|torchaudio)(?:=+(?P<version>[\d.]+))?(?:=.*)?"
 )
@@ -69,7 +69,7 @@ def _of_base(image: str) -> _Installed:
 
 
 def _add_step(installed: _Installed, step: InstallCommand) -> None:
-    for target in _family(step):
+    for target in family_targets(step):
         pin, channel = exact_version(target), torch_channel(step, target)[0]
         local = (
             f"+{channel}" if pin and channel and "+" not in pin and (step.index or step.extra_index) else ""
@@ -77,7 +77,7 @@ def _add_step(installed: _Installed, step: InstallCommand) -> None:
         installed.versions[package_name(target)] = f"{pin}{local}"
         if package_name(target) == "torch":
             installed.channel = channel
-    if _family(step):
+    if family_targets(step):
         installed.origin = step.index or step.extra_index or installed.origin
 
 
@@ -90,7 +90,8 @@ def _add_conda_step(installed: _Installed, step: InstallCommand) -> None:
             installed.origin = "conda"
 
 
-def _family(step: InstallCommand) -> list[InstallTarget]:
+def family_targets(step: InstallCommand) -> list[InstallTarget]:
+    """What a step installs of torch's family."""
     return [target for target in step.targets if package_name(target) in TORCH_FAMILY and applies(target)]
 
 
@@ -116,34 +117,49 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
     Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
     """
     for file in project.dockerfiles:
+        without_index: dict[str, dict[str, InstallTarget]] = {}  # by where torch is from, and by their places
         for steps in stage_steps(project, file):
             hides_base = makes_environment(project, steps)
-            yield from _replacements(steps, edited_files(project, file), hides_base=hides_base)
+            yield from _replacements(steps, edited_files(project, file), without_index, hides_base=hides_base)
+        for origin, targets in without_index.items():
+            yield _without_index(origin, [*targets.values()])
 
 
-def _replacements(steps: StageSteps, edited: frozenset[str], *, hides_base: bool) -> Iterator[Finding]:
-    # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
+def _without_index(origin: str, targets: list[InstallTarget]) -> Finding:
+    target, *others = targets
+    return build_finding(
+        "ADO003",
+        target.location,
+        f"`{target.text}` has no index, so PyPI's build may replace torch from {origin}"
+        + others_text(target.location, others),
+        help=f"add the `--index-url` of that channel, or remove `{target.text}`",
+        about=package_name(target),
+    )
+
+
+def _replacements(
+    steps: StageSteps,
+    edited: frozenset[str],
+    without_index: dict[str, dict[str, InstallTarget]],
+    *,
+    hides_base: bool,
+) -> Iterator[Finding]:
+    """Packages that replace torch; the family without an index is added to `without_index`.
+
+    Follows the steps in their order: what was installed before decides whether a requirement is already satisfied.
+    """
     installed = _Installed() if hides_base else _of_base(steps.image)
     for run, step in steps.steps:
         if step.tool != "pip":
             _add_conda_step(installed, step)
             continue
         options = {*run.command.texts}
-        for target in _family(step):
+        for target in family_targets(step):
             if posixpath.basename(parse_place(target.location)[0]) in edited:
                 continue  # whether the line is still there is not known
             is_from_channel = step.index or step.origin(target).channel not in {"", "pypi"}
             if installed.origin and not is_from_channel and not _is_satisfied(target, installed, options):
-                message = (
-                    f"`{target.text}` has no index, so PyPI's build may replace torch from {installed.origin}"
-                )
-                yield build_finding(
-                    "ADO003",
-                    target.location,
-                    message,
-                    help=f"add the `--index-url` of that channel, or remove `{target.text}`",
-                    about=package_name(target),
-                )
+                without_index.setdefault(installed.origin, {}).setdefault(target.location, target)
         if not step.no_deps and not _names_torch(step):
             yield from _packages_pinning_torch(step, installed)
         _add_step(installed, step)
@@ -159,7 +175,7 @@ def _is_satisfied(target: InstallTarget, installed: _Installed, options: set[str
     if package_name(target) not in installed.versions or target.requirement is None:
         return False
     version, specifier = installed.versions[package_name(target)], target.requirement.specifier
-    if _FORCING & options or (_UPGRADING & options and not exact_version(target)):
+    if FORCING & options or (UPGRADING & options and not exact_version(target)):
         return False
     if version:
         return specifier.contains(version, prereleases=True)
@@ -231,7 +247,7 @@ def _mixed_channels(steps: StageSteps) -> Iterator[Finding]:
         if step.tool != "pip":
             continue
         _add_step(installed, step)
-        for target in _family(step):
+        for target in family_targets(step):
             channel = torch_channel(step, target)[0] if step.index or step.extra_index else ""
             name = package_name(target)
             if name != "torch" and channel and installed.channel and channel != installed.channel:
@@ -293,7 +309,7 @@ def _undone_pin(
     if pinned is None or requirement is None or requirement.url or pins is None:
         return
     wanted = pinned_exactly(pinned)
-    is_upgrade = bool((_UPGRADING | _FORCING) & options) and not exact_version(target)
+    is_upgrade = bool((UPGRADING | FORCING) & options) and not exact_version(target)
     if not wanted or (requirement.specifier.contains(wanted, prereleases=True) and not is_upgrade):
         return
     plain = target.text == f"{requirement.name}{requirement.specifier}"
@@ -306,81 +322,3 @@ def _undone_pin(
         evidence=pins.source,
         edits=replacement(target.location, target.text, f"{requirement.name}=={wanted}") if plain else (),
     )
-
-
-@register_rule("ADO023", "a package brings PyPI's torch before the step that chooses torch", "warning")
-def torch_before_its_step(project: Project) -> Iterator[Finding]:
-    """Install torch from its channel first, and what requires it afterwards.
-
-    The first package that requires torch brings PyPI's newest one. A later step with an index leaves it where it satisfies
-    the requirement, so that the index is of no use; else it is replaced, and both are in the image's layers.
-
-    Example: `pip install accelerate` in the first step, `pip install torch --index-url …/cu126` in the second.
-
-    Wrong:
-        FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04
-        RUN pip install accelerate==1.10.1
-        RUN pip install torch --index-url https://download.pytorch.org/whl/cu126
-
-    Right:
-        FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04
-        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu126
-        RUN pip install accelerate==1.10.1
-
-    Sources: METADATA of the packages' releases on PyPI; pip's documentation of how installed packages are treated.
-    """
-    for file in project.dockerfiles:
-        for steps in stage_steps(project, file):
-            yield from _torch_too_early(steps)
-
-
-def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
-    base = facts.base_image(steps.image) if steps.image else None
-    early: list[InstallTarget] = []
-    for run, step in steps.steps if not (base and base.torch) else ():
-        if step.tool != "pip":
-            continue
-        torch = next((target for target in _family(step) if package_name(target) == "torch"), None)
-        if torch is None:
-            early += _bringing_torch(step)
-            continue
-        if not step.index:
-            return
-        is_left = not exact_version(torch) and not (_UPGRADING | _FORCING) & {*run.command.texts}
-        for target in early:
-            consequence = (
-                "which the later step leaves alone"
-                if is_left
-                else "and the later step replaces it in another layer"
-            )
-            yield build_finding(
-                "ADO023",
-                target.location,
-                f"`{target.text}` brings PyPI's torch before `{torch.text}` ({torch.location}), {consequence}",
-                about=package_name(target),
-                level="error" if is_left else None,
-            )
-        return
-
-
-def _bringing_torch(step: InstallCommand) -> list[InstallTarget]:
-    """The packages of a step that require torch, where it is resolved from PyPI."""
-    if step.no_deps or step.index:
-        return []
-    return [
-        target
-        for target in step.targets
-        if target.requirement
-        and applies(target)
-        and (package_name(target) in TORCH_FAMILY or _requires_torch(target))
-    ]
-
-
-def _requires_torch(target: InstallTarget) -> bool:
-    """Whether the METADATA of a package require torch: those of its pin, of its newest measured release where it has none."""
-    name, pin = package_name(target), exact_version(target)
-    releases = measured_releases(name)
-    if not releases:
-        return False
-    version = Version(pin if is_version(pin) else releases[-1])
-    return any(re.match(r"torch(?![\w.-])", line) for line in measured_requirements(name, version))
