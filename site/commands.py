@@ -32,6 +32,7 @@ _OPENING = """\
 Every command is there as `torchpin COMMAND` and, in a repository with a `tasks.py`, as `invoke COMMAND`.
 The options follow the command: `torchpin COMMAND --option`.
 `torchpin --list` prints the commands with a sentence each, `torchpin COMMAND --help` the options of a command.
+The short options are the same everywhere: `-s` for `--service`, `-j` for `--json`, `-v` for `--verbose`, `-q` for `--quiet`.
 Commands that take `--service` act on every service without it, except `install`, `run` and `export`, which need a service.
 Every command ends with an [exit code](files.md#exit-codes) that says how it went."""
 _PLACEHOLDERS = {bool: "", str: " TEXT", list: " TEXT"}

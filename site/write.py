@@ -5,13 +5,12 @@ python site/write.py [--check]
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands import COMMANDS, commands_text
 from picture import PICTURE, picture_text
+from readme import README, readme_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,14 +25,9 @@ def outdated_files(root: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    if parser.parse_args().check:
-        if paths := outdated_files(ROOT):
-            sys.exit(f"out of date: {', '.join(paths)}; run `nox -s docs -- --write`")
-        return
     for path, text in FILES.items():
         (ROOT / path).write_text(text(), encoding="utf-8")
+    (ROOT / README).write_text(readme_text(ROOT), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every command that README.md names, in a clean clone that its first lines have set up."""
+"""Every command that README.md and the guide name, in a clean clone that the first lines of README.md have set up."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import readme
 
-from support.readme import Elsewhere, Run, read_commands, read_task_options
-from torchpin.cli.main import namespace
+from support.readme import Elsewhere, Run, read_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,21 +24,25 @@ pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = [
+    path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")) if path.name.islower()
+]
 BOOTSTRAP = "python3 bootstrap.py"
 AT_ONCE = 3
 REAL_BUILD = "needs PyTorch's index, Docker Hub and GitHub, and tens of gigabytes"
 REAL_FAMILY = "PyTorch's index is replaced by its recorded snapshots"
 
-# Where the place is `changed` or `own`, the order counts.
+SCREENS = readme.screens(README)
+COMPARED = Elsewhere(reason="its whole output is compared", test="tests/integration/test_readme.py")
+SET_UP = Elsewhere(reason="the clone is that of this checkout", test="tests/integration/test_readme.py")
+
+# Where the place is `changed`, `own` or `project`, the order counts.
 TABLE: Mapping[str, Run | Elsewhere] = {
-    # Quick start
-    "git clone https://github.com/torchpin/torchpin": Elsewhere(
-        reason="the clone is that of this checkout", test="tests/integration/test_readme.py"
-    ),
-    "cd torchpin": Elsewhere(reason="all commands run in the clone", test="tests/integration/test_readme.py"),
-    f"{BOOTSTRAP} invoke build --service lora --lab": Run(
-        text="lab: locked, cloned, rendered, built and verified as an image, documented", engine=True
-    ),
+    # README.md, start.md
+    **{command: COMPARED for command, output in SCREENS.items() if output},
+    "git clone https://github.com/torchpin/torchpin": SET_UP,
+    "cd torchpin": SET_UP,
+    f"{BOOTSTRAP} invoke build --service lora --lab": Run(text="lora-gpu", engine=True),
     f"{BOOTSTRAP} nox": Run(
         text="* integration -> ", command=f"{BOOTSTRAP} nox --list", reason="it runs this test"
     ),
@@ -48,23 +52,14 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         engine=True,
         reason=REAL_BUILD,
     ),
-    f"{BOOTSTRAP} invoke install --service lora": Run(
-        text="installed and verified",
-        command=f"{BOOTSTRAP} invoke install --service lora --lab",
-        reason=REAL_BUILD,
-    ),
-    "invoke install --service coaxial --variant cpu": Run(
-        text="installed and verified",
-        command="invoke install --service coaxial --variant cpu --lab",
-        reason=REAL_BUILD,
-    ),
+    f"{BOOTSTRAP} invoke COMMAND": Run(text="lora-gpu", command=f"{BOOTSTRAP} invoke services"),
     f"{BOOTSTRAP} COMMAND": Run(text="Invoke ", command=f"{BOOTSTRAP} invoke --version"),
     ". .venv/bin/activate": Run(
         text="/clone/.venv/bin/invoke", command="sh -c '. .venv/bin/activate && command -v invoke'"
     ),
     "invoke": Run(text="Usage: "),
+    "invoke COMMAND": Run(text="coaxial-gpu", command="invoke support"),
     "nox": Run(text="* integration -> ", command="nox --list", reason="it runs this test"),
-    # In your own repository
     "pip install torchpin": Elsewhere(
         reason="it is not published yet; the wheel is installed", test="tests/integration/test_wheel.py"
     ),
@@ -74,8 +69,11 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "uvx torchpin": Run(
         text="torchpin ", command="uvx --from . torchpin --version", reason="it is not published yet"
     ),
+    "torchpin COMMAND": Run(text="lora-gpu", command="torchpin services"),
     "torchpin init": Run(text="next: `torchpin new --service NAME`", place="own"),
-    "torchpin new --service whisper": Run(text="done   services/whisper/service.yaml", place="own"),
+    "torchpin new --service whisper --gpu B200": Run(
+        text="done   services/whisper/service.yaml", place="own"
+    ),
     "torchpin lock --service whisper": Run(
         text="done   whisper-gpu ",
         command="torchpin lock --service whisper --recorded",
@@ -88,129 +86,158 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         place="own",
         reason=REAL_FAMILY,
     ),
-    "torchpin build --service whisper --lab": Run(
-        text="built and verified as an image", place="own", engine=True
-    ),
+    "torchpin build --service whisper --lab": Run(text="whisper-gpu", place="own", engine=True),
     "torchpin verify": Run(text="is not pinned by digest", code=1, place="own"),
-    "torchpin TASK": Run(text="whisper-gpu", command="torchpin services", place="own"),
-    "torchpin eject template": Run(text="done   docker/Dockerfile.j2", place="own"),
-    "torchpin eject runtime": Run(text="done   docker/runtime/start.sh", place="own"),
-    "invoke TASK": Run(text="whisper-gpu", command="invoke support", place="own"),
-    "nox -s verify": Run(text="Session verify was successful", command="nox -s verify -- --service coaxial"),
-    # Tasks
-    "invoke --list": Run(text="Check this machine"),
-    "invoke TASK --help": Run(text="--gpu", command="invoke judge --help"),
-    "invoke lock": Run(
-        text="same   coaxial-cpu ",
-        command="invoke lock --recorded --service coaxial",
-        place="changed",
+    "torchpin doctor": Run(text="Python"),
+    "torchpin explain GPU001": Run(text="docs/CHECKS.md#gpu001"),
+    # adopt.md
+    "torchpin check Dockerfile requirements.txt": Run(
+        text="error[ADO001] Dockerfile:4:",
+        code=1,
+        command="touch requirements.txt && torchpin check Dockerfile requirements.txt",
+        place="project",
+        reason="there is no second file in the example",
+    ),
+    "torchpin check --baseline known.json --write-baseline": Run(text="known.json", place="project"),
+    "torchpin check --fix": Run(text="Dockerfile", code=1, place="project"),
+    "torchpin check --unsafe-fixes": Run(text="wrote Dockerfile", place="project"),
+    "torchpin adopt .": Run(text="# Drafted from Dockerfile", code=1, place="project"),
+    "torchpin adopt . --write services/trainer": Run(
+        text="done   services/trainer/service.yaml",
+        command="torchpin init && torchpin adopt . --write services/trainer",
+        code=1,
+        place="project",
+        reason="in a repository of services",
+    ),
+    "torchpin judge --service trainer": Run(
+        text="the pins of trainer can work, with warnings", code=1, place="project"
+    ),
+    "torchpin judge --service trainer --gpu B200": Run(text="error[GPU001]", code=1, place="project"),
+    "torchpin judge --service trainer --gpu B200 --driver 550.54.14": Run(
+        text="error[GPU001]", code=1, place="project"
+    ),
+    "torchpin lock --service trainer": Run(
+        text="done   trainer-gpu ",
+        command="torchpin lock --service trainer --recorded",
+        place="project",
         reason=REAL_FAMILY,
     ),
-    "invoke lock --check": Run(text="no findings"),
-    "invoke clone": Run(
-        text="third_party/sd-scripts",
-        command="invoke clone --lab --service lora",
-        reason="needs GitHub",
+    "torchpin build --service trainer --lab": Elsewhere(
+        reason="the same as for another adopted project",
+        test="tests/integration/cli/test_adopt_and_build.py",
     ),
-    "invoke render": Run(text="same   docker/lora-gpu/Dockerfile", place="changed"),
-    "invoke render --check": Run(text="no findings"),
-    "invoke build": Run(
-        text="coaxial-arm64", command="invoke build --dry-run", engine=True, reason=REAL_BUILD
-    ),
-    "invoke build --service lora": Elsewhere(
-        reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
-    ),
-    "invoke build --provenance": Run(
-        text="--provenance",
-        command="invoke build --provenance --service lora --dry-run",
-        engine=True,
-        reason=REAL_BUILD,
-    ),
-    "invoke bake": Run(text='"io.torchpin.key"', command="invoke bake --print", reason=REAL_BUILD),
-    "docker buildx bake": Elsewhere(
-        reason="builds the images", test="tests/integration/commands/test_bake.py"
-    ),
-    "invoke plan --service lora": Run(
-        text="largest packages:", command="invoke plan --service lora --offline"
-    ),
-    "invoke affected --since HEAD~1": Run(text="environments affected since "),
-    "invoke install --service lora": Elsewhere(
-        reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
-    ),
-    "invoke run": Run(text="`invoke run` needs SERVICE", code=2),
-    "invoke run --service lora": Run(text="lora-gpu is not built from its description", code=1, engine=True),
-    "invoke freeze": Run(text="lora-gpu is not built from its description", code=1, engine=True),
-    "invoke init": Run(text="kept   tasks.py", place="changed"),
-    "invoke eject template": Run(text="done   docker/Dockerfile.j2", place="changed"),
-    "invoke new --service NAME": Run(
-        text="done   services/name/service.yaml",
-        command="invoke new --service name --gpu B200 --torch 2.9 --python 3.12",
-        place="changed",
-    ),
-    "invoke schema": Run(text='"title": "torchpin service"'),
-    "invoke completion bash": Run(text="complete -o default -F _invoke_completion invoke"),
-    "invoke add whisper fastapi": Elsewhere(
-        reason="the same as torchpin's command", test="tests/integration/test_readme.py"
-    ),
-    "invoke remove whisper fastapi": Run(
+    # describe.md
+    "torchpin remove whisper fastapi": Run(
         text="-      - fastapi==",
-        command="invoke remove whisper fastapi --recorded",
+        command="torchpin remove whisper fastapi --recorded",
         place="own",
         reason=REAL_FAMILY,
     ),
-    "invoke remove --service NAME": Run(
-        text="services/name/service.yaml",
-        command="invoke remove --service name --everything",
+    "torchpin eject template": Run(text="done   docker/Dockerfile.j2", place="own"),
+    "torchpin eject runtime": Run(text="done   docker/runtime/start.sh", place="own"),
+    "torchpin remove --service whisper": Run(
+        text="services/whisper/service.yaml",
+        command="torchpin remove --service whisper --everything",
+        place="own",
+        reason="it was never committed",
+    ),
+    "torchpin run --service lora": Run(
+        text="lora-gpu is not built from its description", code=1, engine=True
+    ),
+    "torchpin schema": Run(text='"title": "torchpin service"'),
+    # torch-builds.md, waive.md
+    "torchpin support": Run(text="lora-gpu"),
+    "torchpin support --gpu B200": Run(text="lora-gpu"),
+    "torchpin judge --gpu B200": Run(text="error[GPU001] --gpu B200: torch 2.5.1+cu124", code=1),
+    "torchpin new --service whisper --gpu B200 --torch 2.9": Run(
+        text="done   services/whisper/service.yaml", place="changed"
+    ),
+    "torchpin why lora torch": Run(text="declared at: services/lora/service.yaml"),
+    "torchpin why lora accelerate": Run(text="declared at: services/lora/service.yaml"),
+    "torchpin facts --check": Run(text="problems: 0"),
+    "torchpin judge --fix": Run(text="services/whisper/service.yaml", code=1, place="changed"),
+    # lock.md
+    "torchpin lock": Run(
+        text="same   coaxial-cpu ",
+        command="torchpin lock --recorded --service coaxial",
         place="changed",
+        reason=REAL_FAMILY,
     ),
-    "invoke verify": Run(text=" checks of 7 environments passed"),
-    "invoke document": Run(text="same   docs/PINNING.md", place="changed"),
-    "invoke services": Run(text="lora-gpu"),
-    "invoke doctor": Run(text="Python"),
-    "invoke judge": Run(text="the pins of 5 services can work"),
-    "invoke explain GPU001": Run(text="GPU001: "),
-    "invoke why lora torch": Run(text="declared at: services/lora/service.yaml"),
-    "invoke support": Run(text="lora-gpu"),
-    "invoke facts --check": Run(text="problems: 0"),
-    "invoke check [FILES]": Run(
-        text="1 break, ", code=1, command="invoke check tests/adopt/training-unquoted"
-    ),
-    "invoke adopt PATH": Run(text="# Drafted from ", command="invoke adopt tests/adopt/plain-pypi"),
-    "invoke outdated": Run(text="updates available", command="invoke outdated --service zopilot"),
-    "invoke bump": Run(text="`invoke bump` needs WHAT", code=2),
-    "invoke bump torch==2.7.1": Run(
-        text="lora: nothing to change: torch is already at 2.7.1",
-        command="invoke bump torch==2.7.1 --dry-run --offline",
-        reason="an update of all services builds their images",
-    ),
-    "invoke diff HEAD~1 .": Run(text="lora-gpu: "),
-    "invoke audit": Run(
+    "torchpin lock --check": Run(text="nothing is wrong: "),
+    "torchpin outdated": Run(text="updates available", command="torchpin outdated --service zopilot"),
+    "torchpin audit": Run(
         text="the advisory service could not be queried",
         code=3,
-        command="invoke audit --service zopilot",
+        command="torchpin audit --service zopilot",
         variables={"TORCHPIN_MIRROR_ADVISORIES": "http://127.0.0.1:9"},
         reason="what is vulnerable changes; test_audit.py has a service that answers",
     ),
-    "invoke export --service lora": Run(text="--hash=sha256:"),
-    "invoke export --service lora --format cyclonedx": Run(text='"bomFormat": "CycloneDX"'),
-    # Bumps
-    "invoke bump torch==2.8.0 --service lora --dry-run": Run(
-        text="2.7.1 -> 2.8.0",
-        command="invoke bump torch==2.8.0 --service lora --dry-run --recorded",
+    "torchpin export --service lora": Run(text="--hash=sha256:"),
+    "torchpin export --service lora --format pylock": Run(text="[[packages]]"),
+    "torchpin export --service lora --format cyclonedx": Run(text='"bomFormat": "CycloneDX"'),
+    "torchpin export --service lora --format spdx": Run(text='"spdxVersion": "SPDX-2.3"'),
+    # build.md
+    "torchpin plan --service lora": Run(
+        text="largest packages:",
+        command="torchpin plan --service lora --offline",
+        reason="the registry of the base image is not asked",
+    ),
+    "torchpin build --service lora": Elsewhere(
+        reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
+    ),
+    "torchpin build --service lora --lab": Elsewhere(
+        reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
+    ),
+    "torchpin build --service lora --assemble": Elsewhere(
+        reason=REAL_BUILD, test="tests/integration/commands/test_assemble.py"
+    ),
+    "torchpin install --service lora": Run(
+        text="lora-gpu", command="torchpin install --service lora --lab", reason=REAL_BUILD
+    ),
+    "torchpin install --service coaxial --variant cpu": Run(
+        text="coaxial-cpu",
+        command="torchpin install --service coaxial --variant cpu --lab",
+        reason=REAL_BUILD,
+    ),
+    "torchpin affected --since HEAD~1": Run(text="environments affected since "),
+    "torchpin affected --since HEAD~1 --github": Run(text="matrix="),
+    "torchpin bake --affected-since HEAD~1": Run(
+        text="{", command="torchpin bake --affected-since HEAD~1 --print", reason=REAL_BUILD
+    ),
+    "docker buildx bake": Elsewhere(
+        reason="builds the images", test="tests/integration/commands/test_bake.py"
+    ),
+    "torchpin freeze --service lora": Run(
+        text="lora-gpu is not built from its description", code=1, engine=True
+    ),
+    # bump.md
+    "torchpin bump torch==2.8.0": Run(
+        text="torch: 2.7.1 -> 2.8.0",
+        command="torchpin bump torch==2.8.0 --dry-run --offline",
+        reason="an update of all services builds their images",
+    ),
+    "torchpin bump torch==2.8.0 --service lora": Elsewhere(
+        reason="builds the image", test="tests/integration/commands/test_bump.py"
+    ),
+    "torchpin bump torch==2.8.0 --service lora --dry-run": Run(
+        text="torch: 2.7.1 -> 2.8.0",
+        command="torchpin bump torch==2.8.0 --service lora --dry-run --recorded",
         reason=REAL_FAMILY,
     ),
-    "invoke bump vllm==0.10.0 tqdm==4.67.1": Run(text="no service pins vllm", code=2),
-    "invoke bump --resume": Run(text="its steps stay pending", code=3, reason=REAL_BUILD),
-    "invoke bump --undo": Run(text="no update to undo", code=2, place="changed"),
-    # the rest
+    "torchpin bump --resume": Run(text="its steps stay pending", code=3, reason=REAL_BUILD),
+    "torchpin bump --undo": Run(text="no update to undo", code=2, place="changed"),
+    "torchpin diff HEAD~1 .": Run(text="lora-gpu: "),
+    # ci.md
+    "torchpin judge": Run(text="zopilot"),
+    "torchpin render --check": Run(text="nothing is wrong: "),
+    "torchpin document --check": Run(text="nothing is wrong: "),
+    "torchpin verify --require network": Elsewhere(
+        reason="needs GitHub", test="tests/integration/cli/test_lock_and_documents.py"
+    ),
+    # mirrors.md
     "uv auth login": Elsewhere(
         reason="asks for a password; what it stores is uv's own",
         test="tests/integration/tools/test_uv_machine.py",
-    ),
-    "nox -s requirements": Run(
-        text="Session requirements was successful",
-        command="nox -s requirements -- --check",
-        reason="newer packages change what it writes",
     ),
 }
 RUNS = {command: row for command, row in TABLE.items() if isinstance(row, Run)}
@@ -249,12 +276,14 @@ class Places:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """Two clones of the checkout with its README.md, the first set up as that says, and an empty folder in git."""
+    """Two clones of the checkout, the first set up as README.md says, an empty folder in git, and one with a Dockerfile."""
     folder = tmp_path_factory.mktemp("readme")
     for place in ("clone", "changed"):
         subprocess.run(("git", "clone", "--quiet", str(ROOT), str(folder / place)), check=True)
         shutil.copy(ROOT / "README.md", folder / place)
-    subprocess.run(("git", "init", "--quiet", str(folder / "own")), check=True)
+    for place in ("own", "project"):
+        subprocess.run(("git", "init", "--quiet", str(folder / place)), check=True)
+    (folder / "project/Dockerfile").write_text(readme.dockerfile(README), encoding="utf-8")
     command = (sys.executable, "bootstrap.py", "invoke", "--version")
     subprocess.run(command, cwd=folder / "clone", check=True, capture_output=True, timeout=300)
     return Places(folder=folder, programs=folder / "clone" / ".venv" / "bin")
@@ -264,7 +293,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
 def results(places: Places) -> Mapping[str, tuple[int, str]]:
     """Exit code and output of every command; those that only read run side by side."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        chains = [pool.submit(run_chain, places, place) for place in ("own", "changed")]
+        chains = [pool.submit(run_chain, places, place) for place in ("own", "changed", "project")]
         reading: dict[str, Future[tuple[int, str]]] = {
             command: pool.submit(places.run, command, row)
             for command, row in RUNS.items()
@@ -281,17 +310,14 @@ def run_chain(places: Places, place: str) -> dict[str, tuple[int, str]]:
 
 
 def test_every_command_has_a_row_and_every_row_a_command() -> None:
-    assert read_commands(README) == {*TABLE}
+    assert set().union(*map(read_commands, (README, *GUIDE))) == {*TABLE}
     for row in TABLE.values():
         assert isinstance(row, Run) or (ROOT / row.test).exists()
 
 
-def test_tasks_have_the_options_that_the_table_of_tasks_names() -> None:
-    tasks = read_task_options(README)
-    assert {*tasks} == {*namespace.task_names}
-    for task, options in tasks.items():
-        flags = {flag for argument in namespace[task].get_arguments() for flag in argument.names}
-        assert {option[2:] for option in options} <= {name.replace("_", "-") for name in flags}, task
+def test_the_screens_are_what_the_commands_print(places: Places) -> None:
+    outputs = readme.printed_screens(README, places.programs)
+    assert readme.with_screens(README, outputs) == README, "run `nox -s docs -- --write`"
 
 
 @pytest.mark.parametrize("command", RUNS)

@@ -1,4 +1,4 @@
-"""The commands that README.md names: lines of its console blocks, and inline code that is a command."""
+"""The commands that a page names: lines of its console blocks, and inline code that is a command."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ PROGRAMS = {".", "cd", "docker", "git", "invoke", "nox", "pip", "pipx", "python3
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
-_TASK_ROW = re.compile(r"^\| `invoke ([^`]+)` \| (.*) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A command of README.md: the text that it prints, its exit code, and how it is run if not as it stands there.
+    """A command of a page: the text that it prints, its exit code, and how it is run if not as it stands there.
 
-    `place`: `clone` is a clean clone whose files stay; in `changed`, a clone, and in `own`, an empty folder in git, commands
-    write, in the order of the table. `engine`: with the Docker engine. `reason`: why another command is run.
+    `place`: `clone` is a clean clone whose files stay; in `changed`, a clone, in `own`, an empty folder in git, and in
+    `project`, one with the Dockerfile of README.md, commands write, in the order of the table. `engine`: with the Docker engine. `reason`: why another command is run.
     """
 
     text: str
@@ -41,25 +40,14 @@ class Elsewhere:
     test: str
 
 
-def read_commands(readme: str) -> set[str]:
+def read_commands(page: str) -> set[str]:
     """Every command, without the comment behind it."""
     lines = [
         line[2:].split(" #")[0].strip()
-        for block in _CONSOLE.findall(readme)
+        for block in _CONSOLE.findall(page)
         for line in block.splitlines()
         if line.startswith("$ ")
     ]
     commands = {command for line in lines for command in line.split(" && ")}
-    inline = _INLINE.findall(_BLOCK.sub("", readme))
+    inline = _INLINE.findall(_BLOCK.sub("", page))
     return commands | {code for code in inline if code.split(" ")[0] in PROGRAMS}
-
-
-def read_task_options(readme: str) -> dict[str, set[str]]:
-    """The options that the table of tasks names, by task."""
-    table = readme.split("\n## Tasks\n")[1].split("\n## ", maxsplit=1)[0]
-    rows = [(command.split(" ")[0], f"{command} {text}") for command, text in _TASK_ROW.findall(table)]
-    options: dict[str, set[str]] = {}
-    for task, text in rows:
-        if task.isidentifier():
-            options.setdefault(task, set()).update(re.findall(r"--[a-z][a-z-]*", text))
-    return options

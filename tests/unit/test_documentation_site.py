@@ -137,6 +137,18 @@ def test_the_description_of_the_guide_can_be_read_with_what_is_added_to_it() -> 
     assert yaml.safe_load(blocks["lock.md"])["cooldown"]["time"] == "7 days"
 
 
+def test_the_action_and_the_hooks_have_what_the_page_about_ci_names() -> None:
+    text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    action, hooks = (yaml.safe_load(body) for _, body in FENCED.findall(text) if "torchpin/torchpin" in body)
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    assert {*action["steps"][1]["with"]} <= {*inputs}
+    assert {"strict", "require", "judge", "verify"} <= {*inputs}
+    known = {
+        hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    }
+    assert {hook["id"] for hook in hooks["repos"][0]["hooks"]} == known
+
+
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 

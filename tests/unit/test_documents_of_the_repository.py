@@ -12,7 +12,7 @@ import pytest
 from torchpin.checks import families
 from torchpin.checks.registry import registered
 from torchpin.cli.main import namespace
-from torchpin.paths import DOCKERFILE_TEMPLATE, POLICY, RUNTIME
+from torchpin.paths import DOCKERFILE_TEMPLATE, IMAGES_WORKFLOW, POLICY, RUNTIME, WORKFLOW
 
 if TYPE_CHECKING:
     from invoke import Task
@@ -21,6 +21,7 @@ assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
+GUIDE = tuple(f"docs/{name}.md" for name in ("start", "describe", "lock", "build", "ci", "sbom", "files"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_names}
 NAMES = sorted(TASKS)
@@ -43,8 +44,10 @@ def named_tasks(text: str) -> set[str]:
 
 
 def test_the_readme_s_table_names_every_task_and_no_other() -> None:
-    rows = {match[1] for match in re.finditer(r"(?m)^\| `invoke ([a-z-]+)[^`]*` \|", README)}
-    assert rows - {"--list"} == {*NAMES}
+    rows = [
+        line for line in README.split("\n## Commands\n")[1].split("\n## ")[0].splitlines() if line[0:1] == "|"
+    ]
+    assert sorted(word for row in rows for word in code(row)) == NAMES
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def exists(word: str) -> bool:
     pattern = re.sub(r"<[^>]+>", "*", word).rstrip("/")
     if pattern.split("/", maxsplit=1)[0] in ignored_paths() | ABSENT:
         return True
-    if pattern in {DOCKERFILE_TEMPLATE, RUNTIME, POLICY, "policy.yaml"}:
+    if pattern in {DOCKERFILE_TEMPLATE, RUNTIME, POLICY, "policy.yaml", WORKFLOW, IMAGES_WORKFLOW}:
         return True  # of other repositories: here they are torchpin's own
     if "<" in word and pattern.startswith("records/"):
         return True  # comes with the first image that is built
@@ -109,7 +112,7 @@ def exists(word: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *GUIDE])
 def test_the_paths_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     paths = [word for word in code(text) if is_path(word)]
