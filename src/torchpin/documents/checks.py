@@ -34,7 +34,7 @@ Text outside the generated sections is kept.
 
 RULES_OPENING = """\
 What `invoke check` and `invoke adopt` report about the Dockerfiles, requirement files and lock files of any project.
-An error is a line by which the image becomes another one than is written, a warning is what floats or hides, a notice the rest; `--fail-on` of `check` says which of them fail.
+An error is a line that makes the image differ from what is written, or keeps it from being built; a warning is something that floats, or hides a failure; a notice is worth knowing. `check --fail-on` says which of them fail.
 A comment `# torchpin: ignore=ADO006 because REASON` ignores the findings of its line, or of the statement below it; `ignore-file=` those of the file.\
 """
 

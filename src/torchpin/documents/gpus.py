@@ -194,7 +194,7 @@ def common_gpus() -> str:
     headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build")
     return paragraphs(
         "## Common GPUs",
-        "Those that services list, and those that clouds rent or that people have most. What runs on a GPU follows from its capability, so the next table is about every other one too.",
+        "The GPUs that services list, those that clouds rent, and those that are most common. What runs on a GPU follows from its capability, so the next table covers all other GPUs, too.",
         table(headers, rows),
     )
 
@@ -234,7 +234,7 @@ def all_capabilities() -> str:
     )
     return paragraphs(
         "## Every compute capability",
-        f"{len(facts.known_gpus())} GPUs are known by name; `invoke support --gpu NAME` tells of each, and `--gpu sm_61` of a capability.",
+        f"{len(facts.known_gpus())} GPUs are known by name; `invoke support --gpu NAME` shows which services run on a GPU, and `--gpu sm_61` on a capability.",
         table(headers, rows),
     )
 

@@ -151,8 +151,8 @@ def run(_: Context, service: str, variant: str = "", command: str = "", dry_run:
     help={
         **SERVICE,
         **VARIANT,
-        "link": "tell times at this speed of a line, such as 1Gbit or 250MB",
-        "price": "and what they cost at this price of an hour, such as 2.5",
+        "link": "also show times at this line speed, such as 1Gbit or 250MB",
+        "price": "also show what these times cost at this price per hour, such as 2.5",
         "offline": "ask no registry for the bytes of base images",
         **JSON,
     }
