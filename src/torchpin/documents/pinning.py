@@ -1,7 +1,7 @@
 """docs/PINNING.md: on one screen what each environment is pinned to, the update policy, and how to verify.
 
-A line of it is about one environment alone, and a service begins with a line that its pins do not change: so git merges
-branches that move different services.
+A line of it is about one environment alone, and a service begins and ends with a line that its pins do not change: so
+git merges branches that move different services.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.documents.environment_rows import HEADERS, environment_rows
-from torchpin.documents.markdown import block, link, table, wrap_section
+from torchpin.documents.markdown import anchor, block, link, table, wrap_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,11 @@ def service_rows(
     records: Mapping[str, str | None],
     log: Sequence[BumpEntry] = (),
 ) -> list[tuple[str, ...]]:
-    """A row with the name, which its pins do not change, then a row for each environment."""
-    page = paths.page_path(service.name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
-    name_row = (f"**{link(service.name, page)}**", *("",) * (len(HEADERS) - 1))
-    return [name_row, *environment_rows(service, locks, records, log)]
+    """A row with the name, a row for each environment, and a row with a link, which lets services be added and removed."""
+    name, empty = service.name, ("",) * (len(HEADERS) - 1)
+    page = paths.page_path(name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
+    return [
+        (f"**{link(name, page)}**", *empty),
+        *environment_rows(service, locks, records, log),
+        (link(f"deviations of {name}", f"../{paths.DEVIATIONS}#{anchor(name)}"), *empty),
+    ]

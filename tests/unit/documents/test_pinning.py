@@ -38,13 +38,14 @@ def test_an_environment_has_a_row_with_what_it_is_pinned_to() -> None:
     ]  # fmt: skip
 
 
-def test_a_service_begins_with_a_row_that_no_pin_changes() -> None:
+def test_a_service_begins_and_ends_with_a_row_that_no_pin_changes() -> None:
     tools = replace(SMALL, name="tools", variants=(GPU, CPU))
     lines = services_table([SMALL, tools]).splitlines()
     first_cells = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")][2:]
     assert first_cells == [
-        *("**[small](services/small.md)**", "`small-gpu`"),
+        *("**[small](services/small.md)**", "`small-gpu`", "[deviations of small](../DEVIATIONS.md#small)"),
         *("**[tools](services/tools.md)**", "`tools-gpu`", "`tools-cpu`"),
+        "[deviations of tools](../DEVIATIONS.md#tools)",
     ]
     changed = replace(tools, base=replace(tools.base, image="debian:13"))
     assert [line for line in services_table([SMALL, changed]).splitlines() if line not in lines] == [
