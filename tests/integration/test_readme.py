@@ -101,11 +101,10 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "torchpin check --baseline known.json --write-baseline": Run(text="known.json", place="project"),
     "torchpin check --fix": Run(text="Dockerfile", code=1, place="project"),
     "torchpin check --unsafe-fixes": Run(text="wrote Dockerfile", place="project"),
-    "torchpin adopt .": Run(text="# Drafted from Dockerfile", code=1, place="project"),
+    "torchpin adopt .": Run(text="# Drafted from Dockerfile", place="project"),
     "torchpin adopt . --write services/trainer": Run(
         text="done   services/trainer/service.yaml",
         command="torchpin init && torchpin adopt . --write services/trainer",
-        code=1,
         place="project",
         reason="in a repository of services",
     ),
@@ -212,7 +211,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     ),
     # bump.md
     "torchpin bump torch==2.8.0": Run(
-        text="torch: 2.7.1 -> 2.8.0",
+        text="lora: planned changes",
         command="torchpin bump torch==2.8.0 --dry-run --offline",
         reason="an update of all services builds their images",
     ),
@@ -220,7 +219,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         reason="builds the image", test="tests/integration/commands/test_bump.py"
     ),
     "torchpin bump torch==2.8.0 --service lora --dry-run": Run(
-        text="torch: 2.7.1 -> 2.8.0",
+        text="lora: planned changes",
         command="torchpin bump torch==2.8.0 --service lora --dry-run --recorded",
         reason=REAL_FAMILY,
     ),
