@@ -23,6 +23,7 @@ from torchpin.cli.tasks.project import (
     init,
     new,
     remove,
+    report,
     schema,
     services,
 )
@@ -49,6 +50,7 @@ namespace = Collection(
         completion,
         remove,
         services,
+        report,
         doctor,
     ),
     *(judge, explain, why, support, facts, adopt, check, diff, audit, outdated, add, bump),

@@ -71,16 +71,24 @@ def _spdx(repo: Repository, env: Environment, lock: Lock) -> str:
 
 def _lock_time(repo: Repository, env: Environment) -> int:
     """SOURCE_DATE_EPOCH, else when a commit last changed the lock, else 0: seconds since 1970. SPDX requires a time."""
-    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if stated:
-        if not re.fullmatch("[0-9]{1,12}", stated) or int(stated) > _LAST_SECOND:
-            raise InputError(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {stated!r}")
-        return int(stated)
+    stated = stated_time()
+    if stated is not None:
+        return stated
     with suppress(ToolError, ImportError):  # GitPython's import fails on a machine without git
         from torchpin.tools import git_checkout
 
         return git_checkout.last_change(repo.root, paths.lock_folder(env.name)) or 0
     return 0
+
+
+def stated_time() -> int | None:
+    """SOURCE_DATE_EPOCH; None where it is not set. Raises InputError for what is no time."""
+    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not stated:
+        return None
+    if not re.fullmatch("[0-9]{1,12}", stated) or int(stated) > _LAST_SECOND:
+        raise InputError(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {stated!r}")
+    return int(stated)
 
 
 FORMATS: Mapping[str, Callable[[Repository, Environment, Lock], str]] = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands import judge
-from torchpin.commands.report import CommandReport, Watcher, report_outcomes
+from torchpin.commands.report import CommandReport, Watcher
+from torchpin.commands.report_page import collect_report, write_report
 from torchpin.commands.selection import Selection, open_workspace
 from torchpin.queries.support import build_matrix, select_gpus
 from torchpin.workspace.evidence import current_date, require_gpu_names
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from torchpin.commands.fix import FixedFile
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
+    from torchpin.queries.report import Report
     from torchpin.queries.support import Matrix
     from torchpin.queries.why import Explanation
+    from torchpin.workspace.workspace import Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +43,15 @@ class JudgeOptions:
 class Judgement:
     """The judge's results. `gpus`: the columns of the matrix; `notices`: waivers that end soon.
 
-    `shares`: by environment, which packages have measured facts.
+    `target`: what was judged in place of the described GPUs and drivers, as words. `shares`: by environment, which packages have measured facts.
     """
 
+    repo: Repository
     environments: tuple[Environment, ...]
     results: tuple[Result, ...]
     gpus: tuple[str, ...]
     today: date
+    target: str = ""
     notices: tuple[str, ...] = ()
     strict: bool = False
     shares: Mapping[str, PackageShare] = field(default_factory=dict)
@@ -79,11 +83,14 @@ def judge_selection(
     environments = workspace.environments
     repo = replace(workspace.repo, notes=False)
     results, shares = judge.judge_with_shares(repo, environments, gpus=options.gpus, driver=options.driver)
+    driver = f"driver {options.driver}" if options.driver else ""
     return Judgement(
+        repo=repo,
         environments=environments,
         results=results,
         shares=shares,
-        gpus=select_gpus(environments),
+        gpus=select_gpus(environments, options.gpus),
+        target=", ".join(filter(None, [*options.gpus, driver])),
         today=current_date(),
         notices=judge.waiver_notices(environments),
         strict=options.strict,
@@ -101,6 +108,7 @@ def judge_gpus(
     require_gpu_names(gpus)
     workspace = open_workspace(selection, watcher, partly=True)
     return Judgement(
+        repo=workspace.repo,
         environments=workspace.environments,
         results=judge.judge(replace(workspace.repo, notes=False), workspace.environments),
         gpus=select_gpus(workspace.environments, gpus, every=every),
@@ -109,11 +117,18 @@ def judge_gpus(
     )
 
 
-def write_verdict_page(file: str, judgement: Judgement, render: Callable[[Judgement], str]) -> CommandReport:
-    """Writes the page where a file is named for it. Raises ToolError where it cannot be written."""
+def write_verdict_page(file: str, judgement: Judgement, render: Callable[[Report], str]) -> CommandReport:
+    """Writes the report of a judgement where a file is named for it. Raises ToolError where it cannot be written."""
     if not file:
         return CommandReport()
-    return report_outcomes([judge.write_page(Path(file), render(judgement))])
+    report = collect_report(
+        judgement.repo,
+        judgement.environments,
+        judgement.results,
+        gpus=judgement.gpus,
+        target=judgement.target,
+    )
+    return write_report(file, report, render)
 
 
 def explain_pin(selection: Selection, component: str, watcher: Watcher) -> tuple[Explanation, ...]:

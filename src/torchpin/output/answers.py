@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from torchpin.checks.verdict_text import count
-from torchpin.controls import show_controls
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging, print_lines
 from torchpin.output.documents import print_document, print_json
@@ -20,7 +19,6 @@ from torchpin.output.findings import print_forecast
 from torchpin.output.outcomes import print_outcomes
 from torchpin.output.tables import print_fitting_table, print_table
 from torchpin.output.volume import is_quiet, is_verbose
-from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from torchpin.queries.forecast import Forecast
     from torchpin.queries.forecast_text import Line
     from torchpin.queries.outdated import UpdateList
+    from torchpin.queries.report import Report
     from torchpin.queries.why import Explanation
 
 
@@ -122,12 +121,18 @@ def print_support(judgement: Judgement, *, json: bool) -> None:
         print_matrix(judgement.matrix)
 
 
-def verdict_page(judgement: Judgement) -> str:
-    """The HTML page of verdicts and matrix."""
-    from torchpin.output.html import render_page
+def print_report_summary(report: Report, *, json: bool, is_written: bool) -> None:
+    """How the services stand in a few lines, or all of the report as JSON. `is_written`: as a page already."""
+    from torchpin.output.report_page import summary_lines
+    from torchpin.queries.report import report_document
 
-    page = render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
-    return show_controls(redact_credentials(page))
+    if json:
+        print_document(report_document(report))
+        return
+    for line in summary_lines(report):
+        terminal.print_line(line)
+    if not (is_written or is_quiet()):
+        terminal.print_line("write all of it as a page: `invoke report --html report.html`")
 
 
 def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> None:

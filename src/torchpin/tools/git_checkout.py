@@ -173,6 +173,27 @@ def last_change(root: Path, path: str) -> int | None:
     return int(times) if times.isdigit() else None
 
 
+def last_changes(root: Path, folder: str) -> dict[str, int]:
+    """When each file of a folder was last changed by a commit, path to seconds since 1970; empty outside of git."""
+    try:
+        with open_repository(root, search_parent_directories=True) as repo:
+            inside = root.resolve().relative_to(Path(str(repo.working_tree_dir)).resolve()).as_posix()
+            git = repo.git(c=["core.quotePath=false"], literal_pathspecs=True)
+            arguments = ("--name-only", "--no-renames", "--format=@%ct", "--", str((root / folder).resolve()))
+            lines = str(git.log(*arguments)).splitlines()
+    except (InvalidGitRepositoryError, NoSuchPathError, GitError):
+        return {}
+    times: dict[str, int] = {}
+    when = 0
+    prefix = "" if inside == "." else f"{inside}/"
+    for line in lines:  # the newest commit first
+        if line.startswith("@"):
+            when = int(line[1:])
+        elif line:
+            times.setdefault(line.removeprefix(prefix), when)
+    return times
+
+
 def author(root: Path) -> str:
     """The author's name in git's configuration, else the name of the user who is logged in."""
     require_git()

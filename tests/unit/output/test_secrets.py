@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.results import FINDING, NOTICE, WAIVER, environments, make_result
+from support.reports import full_report
+from support.results import FINDING, NOTICE, WAIVER, environments, make_result, repo
 from torchpin.checks.registry import Accepted
 from torchpin.commands.report import CommandReport
 from torchpin.commands.verdicts import Judgement
 from torchpin.image.build_log import Event
 from torchpin.model import Outcome
 from torchpin.output import crash, documents, findings, outcomes, terminal
-from torchpin.output.answers import print_judgement, print_page, verdict_page
+from torchpin.output.answers import print_judgement, print_page, print_report_summary
 from torchpin.output.progress import LineView, LiveView, print_build_event
+from torchpin.output.report_page import render_report
 from torchpin.output.reports import print_report
 from torchpin.progress import StepEnded, StepStarted
 
@@ -47,6 +49,7 @@ def results_with_addresses() -> tuple[Result, ...]:
 
 def judgement() -> Judgement:
     return Judgement(
+        repo=repo(),
         results=results_with_addresses(),
         environments=environments(),
         gpus=("B200",),
@@ -78,7 +81,8 @@ PRINTERS: dict[str, Callable[[], object]] = {
     "results as JSON": lambda: documents.print_report_document(
         CommandReport(results=judgement().results, notices=(ADDRESS,))
     ),
-    "HTML": lambda: terminal.print_raw(verdict_page(judgement())),
+    "report": lambda: print_report_summary(full_report(ADDRESS), json=False, is_written=False),
+    "report as JSON": lambda: print_report_summary(full_report(ADDRESS), json=True, is_written=False),
     "progress": lambda: print_step(LineView(terminal.print_status)),
     "progress on a terminal": lambda: print_step(LiveView(terminal.print_status)),
     "progress as JSON": lambda: print_build_event(Event(step=1, kind="started", text=ADDRESS)),
@@ -99,4 +103,6 @@ def test_no_printer_prints_a_secret(
 
 
 def test_the_page_itself_has_no_secret() -> None:
-    assert CANARY not in verdict_page(judgement())
+    page = render_report(full_report(ADDRESS))
+    assert CANARY not in page
+    assert PLAIN in page

@@ -60,7 +60,8 @@ def judge(
     """Check offline, before any download, whether the pins can work: ok, incompatible or unknown, with evidence."""
     from torchpin.commands.selection import Selection
     from torchpin.commands.verdicts import JudgeOptions, judge_selection, write_verdict_page
-    from torchpin.output.answers import print_fixes, print_judgement, verdict_page
+    from torchpin.output.answers import print_fixes, print_judgement
+    from torchpin.output.report_page import render_report
 
     with task_run(document_form(json=json or sarif or github or markdown)) as run:
         form = single_form(json=json, sarif=sarif, github=github, markdown=markdown)
@@ -68,7 +69,7 @@ def judge(
         show_fixes = partial(print_fixes, aside=form != "text")
         judgement = judge_selection(Selection(service=service), options, run.watcher, show_fixes=show_fixes)
         print_judgement(judgement, form)
-        run.report(write_verdict_page(html, judgement, verdict_page))
+        run.report(write_verdict_page(html, judgement, render_report))
         run.end_with(judgement.exit_code)
 
 
@@ -122,12 +123,13 @@ def support(
     """Show which service runs on which GPU: ok, incompatible or unknown, with the reason."""
     from torchpin.commands.selection import Selection
     from torchpin.commands.verdicts import judge_gpus, write_verdict_page
-    from torchpin.output.answers import print_support, verdict_page
+    from torchpin.output.answers import print_support
+    from torchpin.output.report_page import render_report
 
     with task_run(document_form(json=json)) as run:
         judgement = judge_gpus(Selection(service=service), run.watcher, gpus=gpu or (), every=every)
         print_support(judgement, json=json)
-        run.report(write_verdict_page(html, judgement, verdict_page))
+        run.report(write_verdict_page(html, judgement, render_report))
         run.end_with(judgement.passed_over)
 
 

@@ -1,4 +1,4 @@
-"""The tasks about services and projects: init, eject, new, remove, services, doctor, adopt, check, diff, audit, facts."""
+"""The tasks about services and projects: init, eject, new, remove, services, report, doctor, adopt, check, diff, audit, facts."""
 
 from __future__ import annotations
 
@@ -141,6 +141,21 @@ def services(_: Context, json: bool = False) -> None:
         workspace = open_workspace(Selection(), run.watcher, partly=True)
         print_services(list_services(workspace), json=json)
         run.end_with(workspace.exit_code)
+
+
+@command(help={**SERVICE, "html": "write the report as one HTML page to this file", **JSON})
+def report(_: Context, service: str = "", html: str = "", json: bool = False) -> None:
+    """Report how the services stand: verdicts, GPUs, findings, deviations, last updates, records and sizes."""
+    from torchpin.commands.report_page import report_selection, write_report
+    from torchpin.commands.selection import Selection
+    from torchpin.output.answers import print_report_summary
+    from torchpin.output.report_page import render_report
+
+    with task_run(document_form(json=json)) as run:
+        collected = report_selection(Selection(service=service), run.watcher)
+        print_report_summary(collected.report, json=json, is_written=bool(html))
+        run.report(write_report(html, collected.report, render_report))
+        run.end_with(collected.exit_code)
 
 
 @command(help=JSON)
