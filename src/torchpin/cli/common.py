@@ -24,9 +24,7 @@ LAB = {
     "lab": "run on a scratch copy, with small stubs for torch, sources and base image; everything else is real"
 }
 GPU = {"gpu": "judge for this GPU instead of the described ones; may be given several times"}
-HTML = {
-    "html": "also write an HTML page with verdicts, evidence and the matrix of services and GPUs to this file"
-}
+HTML = {"html": "also write the report of it, one HTML page, to this file"}
 JSON = {"json": "print one JSON document instead of text"}
 MARKDOWN = {"markdown": "print Markdown for the comment of a change instead of text"}
 STRICT = {"strict": "fail on notices and unknowns too"}

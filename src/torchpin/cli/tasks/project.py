@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
 from torchpin.cli.common import (
+    HTML,
     JSON,
     MARKDOWN,
     ONE_SERVICE,
@@ -143,7 +144,7 @@ def services(_: Context, json: bool = False) -> None:
         run.end_with(workspace.exit_code)
 
 
-@command(help={**SERVICE, "html": "write the report as one HTML page to this file", **JSON})
+@command(help={**SERVICE, **HTML, **JSON})
 def report(_: Context, service: str = "", html: str = "", json: bool = False) -> None:
     """Report how the services stand: verdicts, GPUs, findings, deviations, last updates, records and sizes."""
     from torchpin.commands.report_page import report_selection, write_report
