@@ -100,7 +100,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Tests with real tools; a test skips without its tool, and fails if TORCHPIN_REQUIRE (docker,network,registry) names it."""
+    """Tests with real tools; a test skips without its tool, and fails if TORCHPIN_REQUIRE (docker,network,registry,browser) names it."""
     prepare(session)
     # Two at once, each with an engine of its own; more of them only wait for the disk.
     session.run("pytest", "-n", "2", "tests/integration", *session.posargs)

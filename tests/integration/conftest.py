@@ -1,6 +1,6 @@
-"""What integration tests stand on: a Docker engine (one of our own where none answers) and PyPI.
+"""What integration tests stand on: a Docker engine (one of our own where none answers), PyPI and a browser.
 
-A test marked `docker`, `network` or `registry` is skipped, with the reason, where its need is not met; where TORCHPIN_REQUIRE
+A test marked `docker`, `network`, `registry` or `browser` is skipped, with the reason, where its need is not met; where TORCHPIN_REQUIRE
 (`docker`, `docker,network`) names the need, it fails instead.
 """
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import registries, worker_groups
+from support import browser, registries, worker_groups
 from support.installed_wheel import Installed, install_wheel
 from support.page_server import PageServer
 
@@ -32,7 +32,7 @@ TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
 LARGEST_DISK = 8 << 30  # bytes, of which an engine has 5.6 gigabytes in use at most, at the real torch
 MEMORY_OF_TESTS = 4 << 30  # bytes, beside that disk
-NEEDS = ("docker", "network", "registry")
+NEEDS = ("docker", "network", "registry", "browser")
 # groups that begin first, in this order: so many CPU seconds that a worker would end with one of them alone
 LONGEST = (
     *("lora_lab", "commands/test_bump.py", "test_readme.py", "test_faults.py", "shapes", "installed"),
@@ -60,6 +60,8 @@ class Needs:
                     self.exit_stack.enter_context(docker_engine())
                 elif need == "registry":
                     require_registry()
+                elif need == "browser":
+                    require_browser()
                 else:
                     require_pypi()
                 self._reasons[need] = ""
@@ -108,6 +110,15 @@ def require_registry() -> None:
         raise UnmetNeed(f"{registries.PROGRAM} is not installed")
     if not find_dockerd():
         raise UnmetNeed("no second engine can be started: no dockerd, or not root")
+
+
+def require_browser() -> None:
+    if missing := browser.missing_programs():
+        raise UnmetNeed(f"not installed: {missing}")
+    try:
+        browser.axe_source()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnmetNeed(str(error)) from None
 
 
 @contextmanager
