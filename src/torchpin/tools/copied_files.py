@@ -85,7 +85,9 @@ def find_problem(root: Path, service: Service, entry: CopiedFiles) -> str:
 def _from_root(root: Path, message: str) -> str:
     """A message with the files of the repository as descriptions name them: by their paths from its root."""
     for folder in {str(root), os.path.realpath(root)}:
-        message = message.replace(f"{folder}/", "").replace(f"link out of {folder}", "link out of the repository")
+        message = message.replace(f"{folder}/", "").replace(
+            f"link out of {folder}", "link out of the repository"
+        )
     return message
 
 
