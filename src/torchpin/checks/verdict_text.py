@@ -90,7 +90,11 @@ def forecast_sentence(
 def summary_sentence(results: Sequence[Result], *, strict: bool = False, require: Sequence[str] = ()) -> str:
     """The verdict on results of any checks: `nothing is wrong: 14 checks of 7 environments passed`."""
     failures = _failure_clauses(results, strict, require)
-    bad = dict.fromkeys(result.environment for result in results if result.findings)
+    bad = dict.fromkeys(
+        "the documents" if result.check.startswith("DOC") else result.environment
+        for result in results
+        if result.findings
+    )
     if bad:
         head = f"{_open_counts(results)} in {_names(list(bad), 'environment')}"
         return "; ".join([head, *failures, *_waiver_clause(results)])
@@ -107,7 +111,12 @@ def _failure_clauses(results: Sequence[Result], strict: bool, require: Sequence[
     clauses = []
     if strict and any(result.notices or result.unknown for result in results):
         clauses.append("failed, since `--strict` counts notices and unknowns")
-    missing = [need for need in require if any(lacks(result, (need,)) for result in results)]
+    if "lock" in require and any(lacks(result, ("lock",)) for result in results):
+        unlocked = dict.fromkeys(result.environment for result in results if lacks(result, ("lock",)))
+        clauses.append(f"{_names(list(unlocked), 'environment')} not locked")
+    missing = [
+        need for need in require if need != "lock" and any(lacks(result, (need,)) for result in results)
+    ]
     if missing:
         names = ", ".join(_NEEDS.get(need, need) for need in missing)
         clauses.append(f"failed, since `--require` wants what is missing ({names})")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.commands.judge import check_workspace
 from torchpin.commands.report import CommandReport, report_outcomes
-from torchpin.errors import FindingsError
+from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 
 if TYPE_CHECKING:
@@ -41,21 +42,38 @@ def write_renderings(
 def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is.
 
-    The page of a service that is described no more goes; where it has prose, it stays, and its outcome says so.
+    The page of a service that is described no more goes; where it has prose, it stays, and its outcome says so. While a
+    service has no current lock, what shows all services waits for it, and the rest is written.
     """
     from torchpin.commands.bump_records import migrate
     from torchpin.workspace import generated
     from torchpin.workspace.writer import write_with_outcomes
 
     repo = replace(repo)
-    documents = generated.expected_documents(repo, {}, strict=True)
+    unlocked: dict[str, str] = {}
+    try:
+        documents = generated.expected_documents(repo, {}, strict=True)
+    except InputError:
+        unlocked = generated.unlocked_services(repo)
+        if not unlocked:
+            raise
+        documents = generated.expected_documents(repo, {}, strict=True, without=unlocked)
     moved = migrate(repo, overwrite=overwrite)
     outcomes = write_with_outcomes(repo, {**documents}, overwrite=overwrite)
     return (
         *(Outcome(name=path, status="changed") for path in moved),
         *outcomes,
         *map(_stray_page, generated.stray_pages(replace(repo))),
+        *(_unlocked(service, reason) for service, reason in unlocked.items()),
     )
+
+
+def _unlocked(service: str, reason: str) -> Outcome:
+    from torchpin.workspace.generated import OF_ALL_SERVICES
+
+    waiting = ", ".join([*OF_ALL_SERVICES, paths.page_path(service)])
+    detail = f"{reason}; {waiting} wait for that"
+    return Outcome(name=service, status="failed", detail=detail, code=FindingsError.exit_code)
 
 
 def _stray_page(problem: Problem) -> Outcome:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from torchpin import paths
 from torchpin.checks.report import Entry, entries
 from torchpin.checks.run import is_failure
 from torchpin.checks.verdict_text import count, forecast_sentence, hidden_counts, summary_sentence
@@ -105,7 +106,7 @@ def _print_paragraph(out: Console, same: Sequence[Entry], several: Iterable[str]
 
 def print_entry(out: Console, entry: Entry, several: Iterable[str] = (), *, also: Sequence[str] = ()) -> None:
     """`error[ID] file:line:column: message`, then other places, help, evidence and waiver, an indented line each."""
-    names = [name for name in entry.environments if name in several and entry.location]
+    names = _scope(entry, several)
     location = entry.location or ", ".join(entry.environments)
     scope = f" ({', '.join(names)})" if names else ""
     label = (f"{entry.kind}[{entry.check}] ", _STYLES[entry.kind])
@@ -125,8 +126,14 @@ def print_entry(out: Console, entry: Entry, several: Iterable[str] = (), *, also
 
 def _place(entry: Entry, several: Iterable[str]) -> str:
     """A place with the environments that it holds for, where its service has several."""
-    names = [name for name in entry.environments if name in several]
+    names = _scope(entry, several)
     return f"{entry.location} ({', '.join(names)})" if names else entry.location
+
+
+def _scope(entry: Entry, several: Iterable[str]) -> list[str]:
+    """The environments of services with several, where the place does not tell: in a description, or of an option."""
+    is_shared = entry.location.startswith((f"{paths.SERVICES}/", "--"))
+    return [name for name in entry.environments if is_shared and name in several]
 
 
 def match_entry(match: Match, *, with_evidence: bool = True) -> Entry:

@@ -25,13 +25,14 @@ from torchpin.workspace.bumps import read_bumps
 from torchpin.workspace.shared_work import share_out_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Collection, Mapping, MutableMapping, Sequence
 
     from torchpin.documents.service_parts import ServiceParts
     from torchpin.model import Environment, Lock, Service
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
+OF_ALL_SERVICES = (paths.PINNING, paths.DEVIATIONS, paths.GPUS)  # documents in which every service is shown
 _FORMER_BUMPS = "bumps"  # a section of DEVIATIONS.md that was there once
 
 
@@ -124,12 +125,14 @@ def expected_documents(
     *,
     strict: bool = False,
     leaving: str = "",
+    without: Collection[str] = (),
     kept: MutableMapping[str, ServiceParts] | None = None,
 ) -> dict[str, str | None]:
     """The up-to-date documents, path to text, None for one that goes; `unwritten` are locks that are not written yet.
 
     Empty while an environment has no current lock, a description cannot be read, or a section would go whose service still
     has a lock; with `strict` InputError is raised then. `leaving` is a service whose folders are about to be removed.
+    `without`: services that have no current lock; the documents that show all services are then left as they are.
     `kept`: what is known of services by their names; what is not is added.
     """
     from torchpin.description.schema import schema_text
@@ -145,34 +148,52 @@ def expected_documents(
         )
     if standing:
         return {}
-    parts = _all_parts(repo, unwritten, kept if kept is not None else {}, strict=strict)
+    services = [service for service in repo.services if service.name not in without]
+    parts = _all_parts(repo, services, unwritten, kept if kept is not None else {}, strict=strict)
     if parts is None:
         return {}
     documents: dict[str, str | None] = {
         path: markdown.splice_sections(path, repo.text(path) or opening, generated)
         for path, (opening, generated) in _sections(parts).items()
+        if not (without and path in OF_ALL_SERVICES)
     }
     documents[paths.SCHEMA] = schema_text()
     gone = (path for name, path in _pages_without_service(repo).items() if not has_prose(repo, name))
     return documents | dict.fromkeys(gone)
 
 
+def unlocked_services(repo: Repository) -> dict[str, str]:
+    """The services that have an environment without a current lock, each with the reason of the first."""
+    reasons: dict[str, str] = {}
+    for service in repo.services:
+        try:
+            _current_locks(repo, service, {}, strict=True)
+        except InputError as error:
+            reasons[service.name] = str(error)
+    return reasons
+
+
 def _all_parts(
-    repo: Repository, unwritten: Mapping[str, Lock], kept: MutableMapping[str, ServiceParts], *, strict: bool
+    repo: Repository,
+    services: Sequence[Service],
+    unwritten: Mapping[str, Lock],
+    kept: MutableMapping[str, ServiceParts],
+    *,
+    strict: bool,
 ) -> dict[str, ServiceParts] | None:
-    """What the documents say of each service; None, or with `strict` an InputError, where one has no current lock."""
+    """What the documents say of each of the services; None, or with `strict` an InputError, where one has no current lock."""
     parts: dict[str, ServiceParts] = {}
     try:
         log = read_bumps(repo)
     except InputError:
-        if any(_current_locks(repo, service, unwritten, strict=strict) is None for service in repo.services):
+        if any(_current_locks(repo, service, unwritten, strict=strict) is None for service in services):
             return None
         raise
-    missing = [service for service in repo.services if service.name not in kept]
+    missing = [service for service in services if service.name not in kept]
     for shared in share_out_reading(repo, lambda share: _parts_of(repo, share, unwritten, log), missing):
         for name, part in shared.items():
             kept[name] = part
-    for service in repo.services:
+    for service in services:
         if service.name not in kept and _current_locks(repo, service, unwritten, strict=strict) is None:
             return None
         parts[service.name] = kept[service.name]

@@ -60,8 +60,12 @@ def test_without_a_location_an_entry_names_its_environments() -> None:
 
 def test_an_environment_is_named_where_its_service_has_several() -> None:
     names = ("lora-gpu", "flux-gpu")
-    assert entry_lines("error", location="a:1:1", environments=names, several=("lora-gpu",)) == [
-        "error[GPU001] a:1:1: no code for B200 (lora-gpu)"
+    place = "services/lora/service.yaml:1:1"
+    assert entry_lines("error", location=place, environments=names, several=("lora-gpu",)) == [
+        f"error[GPU001] {place}: no code for B200 (lora-gpu)"
+    ]
+    assert entry_lines("error", location="docs:1:1", environments=names, several=("lora-gpu",)) == [
+        "error[GPU001] docs:1:1: no code for B200"
     ]
 
 
@@ -84,7 +88,7 @@ NOTICE_TEXT = "lora: the waiver of GPU001 for B200 ends on 2027-01-31"
 COUNTS = (
     "not shown: 1 waived finding, 1 skipped check (no Docker engine), 1 check not applicable; `-v` lists them"
 )
-SENTENCE = "1 error, 1 warning, 1 notice, 1 unknown in lora-gpu; 1 finding is waived until 2027-01-31"
+SENTENCE = "1 error, 1 warning, 1 notice, 1 unknown in the documents and lora-gpu; 1 finding is waived until 2027-01-31"
 
 
 def test_results_show_what_is_open_then_what_is_not_shown_then_the_verdict(

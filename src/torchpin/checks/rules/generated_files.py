@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.checks.context import reports_repository
+from torchpin.checks.context import current_lock, reports_repository
 from torchpin.checks.registry import Unknown, check, finding
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
         message, _, help_text = message.partition("; ")
         yield finding(env, location, message, help=help_text)
     if not (context.documents or context.document_problems or context.standing_sections):
-        message = "the documents cannot be compared, because a lock no longer matches its description"
+        unlocked = ", ".join(row.name for row in context.environments if current_lock(context, row) is None)
+        message = f"the documents cannot be compared, because {unlocked or 'a service'} has no lock of its description"
         yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
     for path, (committed, expected) in context.documents.items():
         if expected is None:
