@@ -35,7 +35,7 @@ def findings(folder: Path, *requested: str) -> list[tuple[str, ...]]:
     return [(entry["level"], entry["id"], entry["about"], entry["message"]) for entry in report["findings"]]
 
 
-OPENCV = "cv2/cv2.abi3.so of opencv-python needs libGL.so.1, which nothing here has"
+OPENCV = "cv2/cv2.abi3.so of opencv-python needs libGL.so.1, which the environment does not have"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_library_for_another_cuda_is_a_warning(tmp_path: Path) -> None:
             "onnxruntime-gpu",
             (
                 "ort/libproviders_cuda.so of onnxruntime-gpu needs libcublasLt.so.13 libcublas.so.13 libcufft.so.12, which "
-                "nothing here has; there is libcublas.so.12, and 1 more of its libraries"
+                "the environment does not have; it has libcublas.so.12, and 1 more of its libraries"
             ),
         )
     ]
@@ -91,7 +91,7 @@ def test_a_library_for_another_cuda_is_a_warning(tmp_path: Path) -> None:
 def test_a_newer_glibc_names_both_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_files, "system_limits", lambda *_: {"GLIBC": (2, 31)})
     place(tmp_path, {f"flash{MODULE}": elf(versions={"libc.so.6": ["GLIBC_2.32"]})}, "flash-attn")
-    message = f"flash{MODULE} of flash-attn needs GLIBC_2.32, newer than 2.31, which this system has"
+    message = f"flash{MODULE} of flash-attn needs GLIBC_2.32, newer than 2.31, the one of this system"
     assert findings(tmp_path, "flash-attn") == [("error", "IMG008", "flash-attn", message)]
 
 

@@ -228,7 +228,7 @@ def version_key(version: str) -> tuple[str, tuple[int, ...]]:
 
 
 def missing_libraries(library: Library, provided: Mapping[str, str]) -> list[str]:
-    """Return the names that a library needs and that nothing here has; what the driver brings is left out."""
+    """Return the names that a library needs and that nothing in the environment has; what the driver brings is left out."""
     return [
         name
         for name in library.needed

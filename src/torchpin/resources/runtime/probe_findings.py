@@ -82,13 +82,13 @@ def library_findings(
 def reason_text(problem: Unresolved) -> str:
     """Return why a library cannot be loaded, as the end of a sentence."""
     if problem.id == "IMG008":
-        return f"needs {problem.reason}, which this system has"
+        return f"needs {problem.reason}, the one of this system"
     if problem.reason.startswith("cannot be read"):
         return problem.reason
     names = problem.reason.split()
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    there = f"; there is {problem.other_cuda}" if problem.other_cuda else ""
-    return f"needs {' '.join(names[:SHOWN_NAMES])}{more}, which nothing here has{there}"
+    there = f"; it has {problem.other_cuda}" if problem.other_cuda else ""
+    return f"needs {' '.join(names[:SHOWN_NAMES])}{more}, which the environment does not have{there}"
 
 
 def help_text(problem: Unresolved, package: str) -> str:
