@@ -123,11 +123,11 @@ def print_support(judgement: Judgement, *, json: bool) -> None:
 
 def print_report_summary(report: Report, *, json: bool, is_written: bool) -> None:
     """How the services stand in a few lines, or all of the report as JSON. `is_written`: as a page already."""
-    from torchpin.output.report_page import summary_lines
+    from torchpin.output.report_page import headline, summary_lines
     from torchpin.queries.report import report_document
 
     if json:
-        print_document(report_document(report))
+        print_document({"summary": headline(report), **report_document(report)})
         return
     for line in summary_lines(report):
         terminal.print_line(line)

@@ -28,6 +28,7 @@ DOCUMENTS = {
     "lock": (("--check",), {"summary", "outcomes", "results"}),
     "outdated": (("--offline", "--service", "lora"), {"updates"}),
     "plan": (("--offline", "--service", "lora"), {"forecasts"}),
+    "report": ((), {"summary", "origin", "services", "matrix", "attention"}),
     "services": ((), {"environments"}),
     "support": ((), {"environments", "gpus", "cells", "cpu"}),
     "verify": ((), {"summary", "notices", "results"}),

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from support.results import FINDING, environments, make_result, open_results, results
+from support.results import FINDING, environments, make_result, open_results, repo, results
 from torchpin.commands.report import CommandReport
 from torchpin.commands.verdicts import Judgement
 from torchpin.model import Outcome
@@ -127,7 +127,7 @@ def test_a_table_has_its_headers_and_every_cell(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
 def test_every_form_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     today = date(2026, 12, 1)
-    judgement = Judgement(environments=environments(), results=results(), gpus=(), today=today)
+    judgement = Judgement(repo=repo(), environments=environments(), results=results(), gpus=(), today=today)
     print_judgement(judgement, form)
     output = capsys.readouterr().out
     assert "lora" in output
