@@ -131,7 +131,7 @@ def _tiles(report: Report) -> list[tuple[str, int | str]]:
         (_noun(len(environments), "environment"), len(environments)),
         ("errors and warnings", findings.count("error") + findings.count("warning")),
         (_noun(findings.count("unknown"), "open question"), findings.count("unknown")),
-        (f"{_noun(unexplained, 'deviation')} without a reason", unexplained),
+        (f"unexplained {_noun(unexplained, 'deviation')}", unexplained),
         ("images recorded", f"{recorded} of {len(environments)}"),
     ]
 

@@ -48,7 +48,7 @@ def test_a_report_says_in_a_few_lines_how_the_services_stand_and_how_to_get_the_
     assert result.code == 0
     assert result.out.splitlines() == [
         "All 5 services are in order",
-        "5 services, 7 environments, 0 errors and warnings, 0 open questions, 0 deviations without a reason, 0 of 7 images recorded",
+        "5 services, 7 environments, 0 errors and warnings, 0 open questions, 0 unexplained deviations, 0 of 7 images recorded",
         "write all of it as a page: `invoke report --html report.html`",
     ]
     assert tree(committed) == before

@@ -190,5 +190,5 @@ def test_the_summary_says_why_services_need_attention() -> None:
         "2 of 4 services need attention",
         "some words: 1 error; 1 warning; the lock of some words is missing",
         "some words broken: its description cannot be read",
-        "4 services, 4 environments, 2 errors and warnings, 1 open question, 1 deviation without a reason, 2 of 4 images recorded",
+        "4 services, 4 environments, 2 errors and warnings, 1 open question, 1 unexplained deviation, 2 of 4 images recorded",
     ]
