@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from torchpin.cli.interrupts import handle_interrupts
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
     from invoke import Collection, Task
 
 
+# New objects between two searches for cycles, by default 700: imports and parsing make many, of which hardly one is garbage.
+OBJECTS = 100_000
+
+
 def main() -> None:
     """The `torchpin` command."""
+    gc.set_threshold(OBJECTS)
     handle_interrupts()
     guard_streams()
     settle_variables()
@@ -32,6 +38,7 @@ def invoke_tasks(argv: Sequence[str], *own: Task[Any]) -> Collection:
     """
     called = is_invoke(argv[0])
     if called:
+        gc.set_threshold(OBJECTS)
         handle_interrupts()
         guard_streams()
     settle_variables()
