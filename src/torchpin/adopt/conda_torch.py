@@ -23,6 +23,7 @@ _NAMES = {
 }
 _CUDA = ("pytorch-cuda", "cuda-version", "cudatoolkit")  # the first one that has a version says the build
 _BUILD = re.compile(r"cuda_?(\d{2})\.?(\d)|(?P<cpu>(?:^|_)cpu)")
+_COMPATIBLE = re.compile(r"~=\s*(3\.\d{1,2})\.\d+$")  # of python: `~=3.10.12` is any 3.10 from there on
 _NOWHERE = Position(file="", line=0, column=0)
 
 
@@ -60,4 +61,6 @@ def conda_python(steps: Iterable[InstallCommand]) -> tuple[str, str]:
             spec = parse_spec(target.text, _NOWHERE)
             if spec.name == "python" and spec.version.count(".") >= 1:
                 python = spec.version, target.location
+            elif spec.name == "python" and (compatible := _COMPATIBLE.search(target.text)):
+                python = compatible[1], target.location
     return python

@@ -115,6 +115,7 @@ class DraftPackages:
         pins = [(pin, req) for req in step.targets if (pin := self._pin(step, req, constrained))]
         brought = [req for req in step.locked if req.name in TORCH_FAMILY and req.requirement]
         self.family += [_family_request(step, req, req.name, exact_version(req)) for req in brought]
+        self.family += _unread_requests(step)
         # of a package that is named twice the first pin counts
         unique = {canonicalize_name(pin.name): (pin, req) for pin, req in reversed(pins)}
         fresh = {name: unique[name] for name in reversed(unique) if name not in self.pinned}
@@ -167,6 +168,8 @@ class DraftPackages:
         if req.reference is None and (unfilled := _UNFILLED.match(req.text)):
             self.family.append(replace(_family_request(step, req, unfilled[1], ""), is_open=True))
             return None
+        if req.name:
+            self.loose.setdefault(req.name, (step, req))
         if is_package_of_commit(req):
             self.sources.append(req)
         else:
@@ -204,6 +207,20 @@ def _family_request(step: InstallCommand, req: InstallTarget, name: str, version
         channels=_channels(step) if origin.unknown else (),
         reason="from its find-links" if links else origin.reason,
     )
+
+
+def _unread_requests(step: InstallCommand) -> list[FamilyRequest]:
+    """The request for torch that a list makes which is not in the project, where its only index is a channel of torch."""
+    channel = index_channel(step.index)
+    if not step.missing or not channel or step.extra_index:
+        return []
+    text = f"-r {step.missing[0]}"
+    return [
+        FamilyRequest(
+            name="torch", location=step.location, text=text, channel=channel, channel_location=step.location,
+            reason="from its index",
+        )
+    ]  # fmt: skip
 
 
 def _release_text(version: str) -> str:

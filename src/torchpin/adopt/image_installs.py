@@ -40,7 +40,7 @@ def image_installs(project: Project, file: str) -> Iterable[InstallCommand]:
     """The installs of the image; of stages that it copies from those of Python packages, which may be what is copied."""
     for run in run_commands(project, file):
         for step in parse_installs(project, run):
-            if run.in_image or step.tool == "pip":
+            if run.in_image or step.tool != "apt":
                 yield step
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.pins import extras_text
+from torchpin.facts.versions import is_version
 from torchpin.installs.project_files import hidden_target, pyproject_targets, python_project
 from torchpin.installs.python_installs import (
     Collected,
@@ -28,6 +29,8 @@ from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from packaging.specifiers import SpecifierSet
 
     from torchpin.installs.project_files import Project
     from torchpin.installs.python_installs import InstallContext
@@ -216,7 +219,9 @@ def _by_lock(
     declared_names = {target.name for target in install.targets}
     chosen: list[tuple[LockedPackage, bool]] = []
     unclear: list[str] = []
-    for name, candidates in rows.items():
+    declared = {target.name: target.requirement.specifier for target in install.targets if target.requirement}
+    for name, same_name in rows.items():
+        candidates = _admitted(same_name, declared.get(name))
         row = select_package(candidates, context.target, extras)
         possible = [item for item in candidates if item.applies(context.target, extras, groups) is not False]
         if row:
@@ -227,6 +232,14 @@ def _by_lock(
     problems = (*install.problems, *lock.problems, *unclear_rows(lock.file, unclear))
     locked = _with_rows(install, lock, chosen, install.targets)
     return replace(locked, targets=(*locked.targets, *unlocked), problems=problems)
+
+
+def _admitted(rows: Sequence[LockedPackage], specifier: SpecifierSet | None) -> Sequence[LockedPackage]:
+    """The rows of a package whose versions the project asks for, where it tells them apart: 2.7.1+cpu and 2.7.1+cu126 by an extra."""
+    admitted = [
+        row for row in rows if specifier and is_version(row.version) and specifier.contains(row.version, prereleases=True)
+    ]  # fmt: skip
+    return admitted or rows
 
 
 def pdm_install(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:

@@ -19,6 +19,8 @@ _WHEEL = re.compile(r"-cp3(\d{1,2})-cp3\1t?-[^/\s]*\.whl(?![\w.])")
 _APT_PYTHON = re.compile(r"python(3\.\d+)(?:-(?:dev|venv|distutils|full|minimal))?$")
 _SYSTEM_PYTHON = re.compile(r"python3(?:-(?:pip|dev|venv|full|minimal))?$|python-is-python3$")
 _PREFIXES = {"sudo", "env", "exec", "time", "then", "do", "else", "!", "{"}
+# The installer of a conda that brings a Python of its own; its name may say which one: Miniconda3-py310_24.1.2-0-Linux-x86_64.sh.
+_CONDA_INSTALLER = re.compile(r"(?:Miniconda|Miniforge|Mambaforge|Anaconda)3?-(?:py3(\d{1,2})_)?\S*\.sh")
 _INSTALLS = {"install", "sync", "add"}
 
 
@@ -90,6 +92,10 @@ def image_python(
             continue
         if match := next((found for word in argv if (found := _WHEEL.search(word))), None):
             wheel = wheel if wheel.version else _source(run, f"3.{match[1]}", f"it installs {match[0][1:]}")
+        if match := next((found for word in argv if (found := _CONDA_INSTALLER.search(word))), None):
+            state.is_default = False  # the system's Python is not the one that `pip` is of
+            if match[1]:
+                state.set_all(_source(run, f"3.{match[1]}", f"{match[0]} has it"))
         setting = run.settings.get("UV_PYTHON")
         if setting and _MINOR.fullmatch(setting.value):
             line = setting.place.line if setting.place else run.command.line
