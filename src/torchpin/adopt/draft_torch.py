@@ -73,6 +73,7 @@ def draft_torch(
         return DraftTorch(absent="nothing that it installs is torch, or is known to require it")
     else:
         request = pinned or requests[0]
+        packages.omitted += _other_releases(requests, request)
         channel = _channel(request)
         version = _read_version(request) if pinned else _newest(packages, requests, channel.value, target)
         if not channel.value and request.channels and not pinned:
@@ -87,6 +88,13 @@ def draft_torch(
         from_base=from_base,
         companions=_companions(packages.family, version.value),
     )
+
+
+def _other_releases(requests: Iterable[FamilyRequest], chosen: FamilyRequest) -> Iterator[str]:
+    """The lines that install another exact release than the drafted one, such as those of a further virtual environment."""
+    for request in requests:
+        if request.version and request.version.partition("+")[0] != chosen.version.partition("+")[0]:
+            yield f"{request.text} at {request.location}, which another line installs at {chosen.version}"
 
 
 def _is_named_for_torch(image: str) -> bool:

@@ -14,6 +14,8 @@ from torchpin.description import read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torchpin.model import Service
+
 NO_ANSWERS = DraftAnswers()
 NO_TEXTS: Mapping[str, str] = {}
 SLIM = "FROM python:3.11-slim-bookworm\n"
@@ -117,3 +119,84 @@ def test_a_python_without_its_patch_release_is_said_to_be_chosen() -> None:
         + CU124
     )
     assert "- python: 3.10.12 (Dockerfile:2:5, apt installs python3-pip, which is 3.10.12 there)\n" in exact.text  # fmt: skip
+
+
+def service_of(draft: Adoption) -> Service:
+    (service,) = read.read_services({"services/x/service.yaml": draft.text})
+    return service
+
+
+CUDA = "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\n"
+CONDA = (
+    "RUN curl -fsSLo c.sh https://e.example/Miniconda3-{0}-Linux-x86_64.sh && bash c.sh -b -p /opt/conda\n"
+)
+
+
+def test_what_conda_puts_into_a_stage_that_is_copied_is_in_the_image() -> None:
+    texts = {
+        "environment.yaml": "dependencies:\n- python=3.10.4\n- pytorch=2.3.1\n- pytorch-cuda=12.1\n- pip:\n  - einops==0.8.1\n"
+    }
+    dockerfile = (
+        "FROM continuumio/miniconda3:4.12.0 AS build\nCOPY . /src\nRUN conda env create -f /src/environment.yaml\n"
+        f"{CUDA}COPY --from=build /opt/conda /opt/conda\n"
+    )
+    draft = adopted(dockerfile, texts=texts)
+    assert (*torch_of(draft), str(service_of(draft).python)) == ("2.3.1", "cu121", "3.10.4")
+
+
+@pytest.mark.parametrize(("installer", "python"), [("py311_24.1.2-0", "3.11.13"), ("latest", "?")])
+def test_the_installer_of_conda_says_which_python_it_has_or_none_is_told(installer: str, python: str) -> None:
+    text = f"{CUDA}{CONDA.format(installer)}RUN pip install torch==2.6.0 {CU124}\n"
+    assert f"python: '{python}'\n" in adopted(text).text or f"python: {python}\n" in adopted(text).text
+
+
+def test_conda_s_compatible_python_is_its_minor() -> None:
+    text = f"{CUDA}RUN conda install python~=3.11.4 pip && pip install torch==2.6.0 {CU124}\n"
+    assert service_of(adopted(text)).python.minor == 11
+
+
+def test_a_list_that_the_build_writes_is_taken_to_ask_for_torch_from_its_channel() -> None:
+    text = f"{SLIM}RUN grep torch all.txt > torch.txt && pip install -r torch.txt {CU124}\nRUN pip install 'torch<2.6'\n"
+    draft = adopted(text)
+    assert torch_of(draft) == ("2.5.1", "cu124")
+    assert "torch: 2.5.1 (Dockerfile:2:37, -r torch.txt), chosen: the newest release on cu124" in draft.text
+
+
+def test_a_package_of_a_branch_brings_torch_too() -> None:
+    line = "'accelerate @ git+https://github.com/huggingface/accelerate' --extra-index-url https://download.pytorch.org/whl/cu124"
+    assert torch_of(adopted(f"{SLIM}RUN pip install {line} 'torchvision==0.21.0'\n")) == ("2.6.0", "cu124")
+
+
+def test_uv_run_installs_the_project() -> None:
+    project = '[project]\nname = "x"\nversion = "0.1"\nrequires-python = "==3.11.*"\ndependencies = ["torch==2.6.0"]\n'
+    run = f"{SLIM}COPY . /app\nWORKDIR /app\nRUN uv run {{}}echo ready\n"
+    texts = {"pyproject.toml": project}
+    assert torch_of(adopted(run.format("--no-dev "), texts=texts)) == ("2.6.0", "pypi")
+    assert "has no torch" in adopted(run.format("--no-project "), texts=texts).missing
+
+
+def test_of_a_poetry_lock_the_row_counts_that_an_extra_asks_for() -> None:
+    rows = "".join(
+        f'[[package]]\nname = "torch"\nversion = "2.7.1{local}"\ngroups = ["main"]\nfiles = []\n'
+        f'[package.source]\ntype = "legacy"\nurl = "https://download.pytorch.org/whl/{local[1:]}"\nreference = "{local[1:]}"\n\n'
+        for local in ("+cpu", "+cu126")
+    )
+    project = (
+        '[project]\nname = "x"\nversion = "0.1"\nrequires-python = ">=3.11"\ndependencies = []\n'
+        '[project.optional-dependencies]\ncpu = ["torch==2.7.1+cpu"]\ncuda = ["torch==2.7.1+cu126"]\n'
+    )
+    texts = {"pyproject.toml": project, "poetry.lock": rows}
+    dockerfile = (
+        f"{SLIM}RUN pip install poetry==2.1.3\nCOPY . /app\nWORKDIR /app\nRUN poetry install --extras {{}}\n"
+    )
+    assert torch_of(adopted(dockerfile.format("cuda"), texts=texts)) == ("2.7.1", "cu126")
+    assert torch_of(adopted(dockerfile.format("cpu"), texts=texts)) == ("2.7.1", "cpu")
+
+
+def test_another_release_in_a_later_line_is_said() -> None:
+    text = f"{SLIM}RUN pip install torch==2.6.0 {CU124}\nRUN /venvs/b/bin/pip install torch==2.1.2\n"
+    draft = adopted(text)
+    assert torch_of(draft) == ("2.6.0", "cu124")
+    assert (
+        "# - left out: torch==2.1.2 at Dockerfile:3:30, which another line installs at 2.6.0\n" in draft.text
+    )
