@@ -122,6 +122,12 @@ def next_steps(
         for key, value in _values(main).items()
         if value.choice
     ]
+    version = service.torch.version
+    if main.torch.from_base and version.is_prerelease:
+        text = f"torch {version} is on no index, so nothing can be locked against it"
+        steps.append(
+            f"{text}: write `version: {version.base_version}` under `torch:`, whose metadata stand for it"
+        )
     if not service.gpus and main.torch.channel.value != "cpu":
         steps.append("gpus: list the GPUs that the service must run on")
     if not service.base.digest and not any(question.key == "base" for question in main.questions):

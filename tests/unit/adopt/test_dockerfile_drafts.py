@@ -201,6 +201,7 @@ def test_a_publisher_s_own_torch_is_that_of_the_base() -> None:
         "channel: cu130 (Dockerfile:1:1, nvcr.io/nvidia/pytorch:25.10-py3 has torch 2.9.0a0+145a3a7bda, a build"
         in draft.text
     )
+    assert [step for step in draft.steps if "write `version: 2.9.0` under `torch:`" in step]
     other = f"FROM {image}\nRUN pip install torch==2.9.0 --index-url https://download.pytorch.org/whl/cu130\n"
     assert service_of(adopted(other)).torch.origin == "index"
 

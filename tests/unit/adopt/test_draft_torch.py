@@ -159,7 +159,7 @@ def test_a_list_that_the_build_writes_is_taken_to_ask_for_torch_from_its_channel
     text = f"{SLIM}RUN grep torch all.txt > torch.txt && pip install -r torch.txt {CU124}\nRUN pip install 'torch<2.6'\n"
     draft = adopted(text)
     assert torch_of(draft) == ("2.5.1", "cu124")
-    assert "torch: 2.5.1 (Dockerfile:2:37, -r torch.txt), chosen: the newest release on cu124" in draft.text
+    assert "torch: 2.5.1 (Dockerfile:2:39, -r torch.txt), chosen: the newest release on cu124" in draft.text
 
 
 def test_a_package_of_a_branch_brings_torch_too() -> None:
