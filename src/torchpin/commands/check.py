@@ -179,7 +179,7 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
     starts: dict[str, list[int]] = {}
     packages: dict[str, int] = {}
     for checked in files.projects:
-        for texts in built_texts(checked.texts):
+        for texts in built_texts(checked.texts, str(Path.cwd())):
             built = replace(checked, texts=texts)
             project = _parse(built)
             matches += _project_matches(built, project, rules)

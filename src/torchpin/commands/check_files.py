@@ -196,12 +196,16 @@ def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) 
     found: dict[str, None] = {}
     for name in filter(is_build_file, names):
         text = given.get(name) if name in given else _read_named(files, name)
-        build_file = read_build_file(name, text or "")
+        build_file = read_build_file(name, text or "", str(Path.cwd()))
         files.problems += [str(problem) for problem in build_file.problems]
         for build in build_file.builds:
             if build.inline:
                 files.skipped.append(
                     f"{build.position}: skipped, a Dockerfile within this file is not checked"
+                )
+            elif not Path(build.dockerfile).absolute().is_relative_to(_project_folder(Path(name))):
+                files.problems.append(
+                    f"{build.position}: {build.dockerfile} is outside of the repository; check it by its name"
                 )
             elif not Path(build.dockerfile).is_file():
                 files.problems.append(f"{build.position}: {build.dockerfile} does not exist")

@@ -34,15 +34,15 @@ def is_bake_file(name: str) -> bool:
     return re.fullmatch(FILE_NAME, name) is not None
 
 
-def read_bake_file(file: str, text: str) -> BuildFile:
-    """A bake file's builds. An argument that its expressions compute, beyond the names of variables, is left out."""
+def read_bake_file(file: str, text: str, current: str = "") -> BuildFile:
+    """A bake file's builds, with paths by `current` as in `project_paths`. An argument that its expressions compute, beyond the names of variables, is left out."""
     if len(text) > _MOST_TEXT:
         return BuildFile(problems=(_problem(file, 1, f"it has more than {_MOST_TEXT} characters"),))
     try:
         tables = _json_tables(text) if file.endswith(".json") else _hcl_tables(text)
     except _BrokenError as error:
         return BuildFile(problems=(_problem(file, error.line, str(error)),))
-    return _BakeReader(file, text, tables).read()
+    return _BakeReader(file, text, tables, current).read()
 
 
 class _BrokenError(ValueError):
@@ -121,8 +121,8 @@ def _plain_key(key: str) -> str:
 
 
 class _BakeReader:
-    def __init__(self, file: str, text: str, tables: Table) -> None:
-        self._file, self._text = file, text
+    def __init__(self, file: str, text: str, tables: Table, current: str) -> None:
+        self._file, self._text, self._current = file, text, current
         self._targets: Table = tables.get("target", {})
         self._variables: Table = tables.get("variable", {})
         self._groups: Table = tables.get("group", {})
@@ -166,7 +166,9 @@ class _BakeReader:
         )
         position = Position(file=self._file, line=self._line(name), column=1)
         paths = (
-            None if context is None or dockerfile is None else project_paths(self._file, context, dockerfile)
+            None
+            if context is None or dockerfile is None
+            else project_paths(self._file, context, dockerfile, self._current)
         )
         if paths is None or stage is None:
             message = f"{name}: its context, Dockerfile or target is computed, or no place in the project"
@@ -198,7 +200,7 @@ class _BakeReader:
         contexts: dict[str, str] = {}
         for name, value in _table(target.get("contexts")).items():
             folder = self._filled(value, values)
-            paths = project_paths(self._file, folder, "") if folder else None
+            paths = project_paths(self._file, folder, "", self._current) if folder else None
             if paths:
                 contexts[name] = paths[0]
         return contexts

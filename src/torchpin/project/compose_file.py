@@ -27,13 +27,16 @@ def is_compose_file(name: str) -> bool:
     return re.fullmatch(FILE_NAME, name) is not None
 
 
-def read_compose_file(file: str, text: str, variables: Mapping[str, str] | None = None) -> BuildFile:
-    """A compose file's builds. `variables`: of its .env file; an argument with one that is not known is left out."""
-    return _ComposeReader(file, variables or {}).read(text)
+def read_compose_file(
+    file: str, text: str, variables: Mapping[str, str] | None = None, current: str = ""
+) -> BuildFile:
+    """A compose file's builds, with paths by `current` as in `project_paths`. `variables`: of its .env file; an argument with one that is not known is left out."""
+    return _ComposeReader(file, variables or {}, current).read(text)
 
 
 class _ComposeReader:
-    def __init__(self, file: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str], current: str) -> None:
+        self._current = current
         self._reader, self._file, self._variables = Reader(file), file, variables
         self._left = _MOST_VALUES
 
@@ -52,7 +55,7 @@ class _ComposeReader:
         node, path = service["build"], f"services.{name}.build"
         values = {"context": node} if isinstance(node, yaml.ScalarNode) else dict(self._pairs(node, path))
         context = self._text(values.get("context"))
-        paths = project_paths(self._file, context, self._text(values.get("dockerfile")))
+        paths = project_paths(self._file, context, self._text(values.get("dockerfile")), self._current)
         if paths is None or "$" in "".join(paths):
             self._reader.add_problem(
                 node, path, f"its context or Dockerfile is no place in the project: {hide_secret(context)}"

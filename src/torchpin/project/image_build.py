@@ -43,18 +43,26 @@ class BuildFile:
     problems: tuple[Problem, ...] = ()
 
 
-def project_paths(file: str, context: str, dockerfile: str) -> tuple[str, str] | None:
+def project_paths(file: str, context: str, dockerfile: str, current: str = "") -> tuple[str, str] | None:
     """A context folder and its Dockerfile as paths in the project, from those in a file there.
 
-    None for a context that is an address, or outside of the project.
+    None for a context that is an address, or outside of the project. With `current`, the folder that paths are relative to,
+    paths outside of it are absolute ones; whether they are in the project is for the caller to see.
     """
     if _REMOTE.match(context):
         return None
-    folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), context or "."))
+    folder = posixpath.normpath(posixpath.join(current, posixpath.dirname(file), context or "."))
     path = posixpath.normpath(posixpath.join(folder, dockerfile or "Dockerfile"))
-    if folder.startswith((_OUTSIDE, "/")) or path.startswith((_OUTSIDE, "/")):
+    if current:
+        folder, path = (_relative(full, current) for full in (folder, path))
+    elif folder.startswith((_OUTSIDE, "/")) or path.startswith((_OUTSIDE, "/")):
         return None
     return ("" if folder == "." else folder), path
+
+
+def _relative(path: str, current: str) -> str:
+    """A path below a folder relative to it, another one as it is."""
+    return "." if path == current else path.removeprefix(f"{current.rstrip('/')}/")
 
 
 def build_inputs(

@@ -31,19 +31,21 @@ def is_build_file(path: str) -> bool:
     return is_bake_file(name) or is_compose_file(name)
 
 
-def read_build_file(path: str, text: str) -> BuildFile:
-    """The builds of a bake or compose file."""
-    return (read_bake_file if is_bake_file(posixpath.basename(path)) else read_compose_file)(path, text)
+def read_build_file(path: str, text: str, current: str = "") -> BuildFile:
+    """The builds of a bake or compose file, with paths by `current` as in `project_paths`."""
+    if is_bake_file(posixpath.basename(path)):
+        return read_bake_file(path, text, current)
+    return read_compose_file(path, text, current=current)
 
 
-def built_texts(texts: Mapping[str, str]) -> list[dict[str, str]]:
+def built_texts(texts: Mapping[str, str], current: str = "") -> list[dict[str, str]]:
     """The texts of a project, once for each round of builds: a Dockerfile with several builds has another text in each.
 
-    A Dockerfile that no bake or compose file names is the same in the first round, and left out of the others.
+    `current`: the folder that the paths of `texts` are relative to, where some are outside of it. A Dockerfile that no bake or compose file names is the same in the first round, and left out of the others.
     """
     builds: dict[str, list[str]] = {}
     for path in sorted(texts):
-        for build in read_build_file(path, texts[path]).builds if is_build_file(path) else ():
+        for build in read_build_file(path, texts[path], current).builds if is_build_file(path) else ():
             if build.dockerfile in texts:
                 text = built_text(texts[build.dockerfile], build.inputs)
                 known = builds.setdefault(build.dockerfile, [])

@@ -190,6 +190,31 @@ def test_what_a_build_file_names_and_is_not_there_is_said() -> None:
     assert (report.exit_code, report.problems) == (2, ("compose.yaml:3:12: gone/Dockerfile does not exist",))
 
 
+@pytest.mark.parametrize("current", [".", "deploy"])
+def test_a_build_file_may_build_what_lies_elsewhere_in_its_repository(
+    current: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("repo/.git").mkdir(parents=True)
+    monkeypatch.chdir("repo")
+    services = (
+        "  a:\n    build: {context: .., target: base, args: {CHANNEL: cu121}}\n  b:\n    build: ../..\n"
+    )
+    write(
+        {
+            "Dockerfile": DOCKERFILE,
+            "deploy/compose.yaml": f"services:\n{services}",
+            "../Dockerfile": "FROM x\n",
+        }
+    )
+    root = Path.cwd()
+    monkeypatch.chdir(current)
+    report = run(os.path.relpath(root / "deploy/compose.yaml"))
+    (match,) = [match for match in report.result.matches if match.finding.level == "error"]
+    assert (match.id, Path(match.place[0]).absolute()) == ("TOR001", root / "Dockerfile")
+    (problem,) = report.problems
+    assert "is outside of the repository" in problem
+
+
 # --- directives and baseline -------------------------------------------------------------------------------------------
 
 

@@ -225,3 +225,19 @@ def test_paths_are_those_in_the_project(
     file: str, context: str, dockerfile: str, paths: tuple[str, str] | None
 ) -> None:
     assert project_paths(file, context, dockerfile) == paths
+
+
+@pytest.mark.parametrize(
+    ("file", "context", "dockerfile", "paths"),
+    [
+        ("compose.yaml", "..", "", ("/repo", "/repo/Dockerfile")),
+        ("compose.yaml", "a", "", ("a", "a/Dockerfile")),
+        ("compose.yaml", "", "", ("", "Dockerfile")),
+        ("/other/compose.yaml", "a", "../x", ("/other/a", "/other/x")),
+        ("compose.yaml", "../deployed", "", ("/repo/deployed", "/repo/deployed/Dockerfile")),
+    ],
+)
+def test_paths_outside_of_the_current_folder_are_absolute(
+    file: str, context: str, dockerfile: str, paths: tuple[str, str]
+) -> None:
+    assert project_paths(file, context, dockerfile, "/repo/deploy") == paths
