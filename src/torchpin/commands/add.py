@@ -23,6 +23,7 @@ from torchpin.compat.family import channel_names
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock.cooldown import choose_cutoff
+from torchpin.progress import step
 from torchpin.tools.uv_compile import NoSolutionError
 from torchpin.tools.uv_versions import select_versions
 from torchpin.workspace.evidence import current_date
@@ -116,20 +117,20 @@ def _versions(
     requirements = [row.requirement for row in additions]
     names = ", ".join(row.name for row in additions if not row.version)
     with resolution_inputs(repo, env, current, watcher.status, recorded=options.edit.recorded) as inputs:
-        watcher.status(f"{env.name}: looking up {names}")
         try:
-            versions = select_versions(
-                env,
-                repo.settings,
-                [str(row) for row in requirements],
-                placed=placed,
-                index=inputs.index,
-                current=current,
-                upstreams=inputs.upstreams,
-                cutoff=options.edit.cutoff
-                or choose_cutoff(repo.policy, placed, current, upgrade=(), today=current_date()),
-                located=inputs.located,
-            )
+            with step(watcher.status, f"{env.name}: looking up {names}"):
+                versions = select_versions(
+                    env,
+                    repo.settings,
+                    [str(row) for row in requirements],
+                    placed=placed,
+                    index=inputs.index,
+                    current=current,
+                    upstreams=inputs.upstreams,
+                    cutoff=options.edit.cutoff
+                    or choose_cutoff(repo.policy, placed, current, upgrade=(), today=current_date()),
+                    located=inputs.located,
+                )
         except NoSolutionError as error:
             sentence = explain_refusal(str(error), env, requirements)
             head = f"{env.name}: {sentence}\n" if sentence else ""

@@ -113,7 +113,8 @@ def _make_parts(inputs: Assembly, folder: Path) -> Parts:
         making = pool.submit(_wheel_layers, inputs)
         rendered = generated.render_prefix(inputs.repo, inputs.env, inputs.lock)
         identity = inputs.build_prefix(rendered)
-        prefix, below = _prefix_layers(inputs, identity, folder, finished=rendered.is_finished)
+        with step(inputs.show_status, f"{inputs.env.name}: reading what was built"):
+            prefix, below = _prefix_layers(inputs, identity, folder, finished=rendered.is_finished)
         image = image_plan(inputs.env, inputs.lock)
         copied = [] if rendered.is_finished else _copied_layers(inputs, image, folder)
         torch, others = making.result()

@@ -28,6 +28,7 @@ from torchpin.image import build_log, plan
 from torchpin.image.labels import image_labels
 from torchpin.lock.sealing import digest
 from torchpin.model import Outcome
+from torchpin.progress import step
 from torchpin.redaction import redact_credentials
 from torchpin.tools.buildx import NO_ATTESTATIONS
 from torchpin.workspace import generated, workspace
@@ -167,7 +168,9 @@ def _build(
         image = _make_image(client, repo, env, options, (lock, rendered, labels), show_status, watch)
     recorded = image.id == before and is_recorded(repo, env, lock, rendered)
     if not recorded:
-        report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
+        inputs = (lock, rendered)
+        with step(show_status, f"{env.name}: recording what the image holds"):
+            report = write_record(client, repo, env, inputs, image, tags, overwrite=options.overwrite)
         for warning in file_warnings(env, report):
             show_status(warning)
     pushed = ""

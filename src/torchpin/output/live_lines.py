@@ -45,8 +45,10 @@ class LiveLines:
         self._live.update(self.render(rows, now), refresh=True)
 
     def erase(self) -> None:
-        self._live.stop()
-        self._live.console.show_cursor(True)
+        try:
+            self._live.stop()
+        finally:  # also where a second interrupt comes meanwhile
+            self._live.console.show_cursor(True)
 
     def render(self, rows: Sequence[RunningStep], now: float) -> Group:
         width = self._live.console.width

@@ -44,25 +44,29 @@ class StepView:
         self.print_line = print_line
         self.lock = threading.RLock()
         self.running: dict[object, RunningStep] = {}
-        self._closed = threading.Event()
-        self._ticking: threading.Thread | None = None
+        self._is_closed = False
+        self._ticker: _Ticker | None = None
 
     def take(self, event: StepEvent) -> None:
         """Show an event; after `close` nothing is shown."""
         with self.lock:
-            if self._closed.is_set():
+            if self._is_closed:
                 return
             if isinstance(event, StepStarted):
                 self.running[event.key] = RunningStep(
                     started=event, start=time.monotonic(), total=event.total
                 )
-                self._tick_on()
+                self._ticker = self._ticker or self._start_ticker()
             elif isinstance(event, StepEnded):
                 ended = self.running.pop(event.key, None)
                 if ended:
                     self.ended(ended, event)
             elif running := self.running.get(event.key):
                 running.advance(event)
+            over = self._ticker if not self.running else None
+            self._ticker = None if over else self._ticker
+        if over:
+            over.end()
 
     def ended(self, row: RunningStep, event: StepEnded) -> None: ...
 
@@ -76,24 +80,40 @@ class StepView:
 
     def close(self) -> None:
         """End the view, whatever still runs in other threads."""
-        self._closed.set()
         with self.lock:
+            self._is_closed = True
             self.running.clear()
+            ticker, self._ticker = self._ticker, None
+        if ticker:
+            ticker.end()
 
-    def _tick_on(self) -> None:
-        if self._ticking is None:
-            self._ticking = threading.Thread(target=self._run_ticks, daemon=True)
-            self._ticking.start()
+    def _start_ticker(self) -> _Ticker:
+        return _Ticker(self.period, self._tick)
 
-    def _run_ticks(self) -> None:
-        while not self._closed.wait(self.period):
-            with self.lock:
-                if self._closed.is_set():
-                    return
+    def _tick(self) -> None:
+        with self.lock:
+            if self.running:
                 self.tick()
-                if not self.running:
-                    self._ticking = None  # the next step starts another thread
-                    return
+
+
+class _Ticker:
+    """A thread that calls a function now and then, until its end.
+
+    It is there only while steps run: work is shared out over forked processes where a process has no other thread.
+    """
+
+    def __init__(self, period: float, tick: Callable[[], object]) -> None:
+        self._period, self._tick, self._is_over = period, tick, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._is_over.wait(self._period):
+            self._tick()
+
+    def end(self) -> None:
+        self._is_over.set()
+        self._thread.join()
 
 
 class LineView(StepView):

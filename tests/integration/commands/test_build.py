@@ -376,10 +376,16 @@ def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
 def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
     scratch: Repository, env: Environment
 ) -> None:
+    smoke = scratch.root / "services/lora/smoke.py"
+    smoke.write_text(
+        f"{smoke.read_text()}\nimport time\n\ntime.sleep(2)\n"
+    )  # so that there is something to see
+    assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
     build = ("build", "--service", "lora")
     shown = run_on_terminal(command_line(*build), scratch.root, environ=variables(scratch), columns=100)
     assert shown.exit_code == 0, shown.text
-    assert "lora-gpu: building; log: " in shown.text
+    assert "lora-gpu: building; log:" in shown.text
+    assert "lora-gpu: verification" in shown.text
     assert re.search(r"lora-gpu: image ━* ?[━╸╺]* ?\d+ of \d+ steps", shown.text)
     assert re.search(r"\nlora-gpu: image: \d+ steps.* \(\d+ s\)\n", shown.text)
     assert "built and verified" in shown.text

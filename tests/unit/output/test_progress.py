@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +35,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("torchpin.output.progress.time.monotonic", clock)
-    monkeypatch.setattr(StepView, "_tick_on", lambda _: None)  # the test ticks
+    monkeypatch.setattr(StepView, "_start_ticker", lambda _: None)  # the test ticks
     return clock
 
 
@@ -120,22 +121,23 @@ def test_after_its_end_a_view_shows_nothing(kind: Callable[[Callable[[str], obje
     assert lines == before
 
 
-def test_steps_are_looked_at_while_they_run_and_no_longer() -> None:
-    lines: list[str] = []
-    view = LineView(lines.append)
-    view.period = 0.01
-    view.take(STARTED)
-    ticking = view._ticking
-    assert ticking
-    view.take(StepEnded(key=1))
-    ticking.join(5)
-    assert not ticking.is_alive()
-    view.take(STARTED)
-    again = view._ticking
-    view.close()
-    assert again
-    again.join(5)
-    assert not again.is_alive()
+@pytest.mark.parametrize("kind", [LineView, LiveView])
+def test_a_thread_looks_at_steps_while_they_run_and_no_longer(
+    kind: Callable[[Callable[[str], object]], StepView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticked = threading.Event()
+    monkeypatch.setattr(kind, "tick", lambda _: ticked.set())
+    monkeypatch.setattr(kind, "period", 0.01)
+    others = threading.active_count()
+    view = kind(print)
+    ends: list[Callable[[], None]] = [lambda: view.take(StepEnded(key=1)), view.close]
+    for end in ends:
+        ticked.clear()
+        view.take(STARTED)
+        assert ticked.wait(5)
+        assert threading.active_count() == others + 1
+        end()
+        assert threading.active_count() == others  # else no work is shared out over processes
 
 
 def row(**changed: Any) -> RunningStep:
