@@ -48,7 +48,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "no_cache": "build even if the image exists, and use no cached layer",
         "full_proof": "import all again, also what no moved package can have changed; --push and --no-cache do so, too",
         "builder": "the buildx builder to use",
-        "progress": "auto (a live table on a terminal), plain or json",
+        "progress": "auto (live lines on a terminal), plain or json",
         "dry_run": "print the command without running it",
         **OVERWRITE,
         "sbom": "attest what the image holds, scanned by BuildKit's generator, or by generator=IMAGE; off by default",
