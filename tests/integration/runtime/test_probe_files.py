@@ -72,7 +72,10 @@ def test_a_library_that_was_linked_and_is_gone_is_named(tmp_path: Path) -> None:
     place(site, {"pkg/module.abi3.so": (tmp_path / "module.abi3.so").read_bytes()}, "pkg")
     ((entry,), count) = (report()["findings"], report()["libraries"])
     assert (entry["id"], entry["level"], count) == ("IMG007", "error", 1)
-    assert entry["message"] == "pkg/module.abi3.so of pkg needs libgone.so.4, which the environment does not have"
+    assert (
+        entry["message"]
+        == "pkg/module.abi3.so of pkg needs libgone.so.4, which the environment does not have"
+    )
     place(site, {"gone.libs/libgone.so.4": (tmp_path / "libgone.so.4").read_bytes()}, "gone")
     assert report()["findings"] == []
 
