@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from torchpin.checks.verdict_text import count
 from torchpin.lint.result import UNPINNED
 from torchpin.output.console import console, print_hanging
 from torchpin.output.findings import match_entry, print_entry
@@ -49,6 +50,7 @@ def _print_matches(result: LintResult, *, verbose: bool, quiet: bool, fail_on: F
         is_shown = verbose or match.finding.level != "notice"
         if is_shown and (not quiet or _ORDER.index(match.finding.level) <= _ORDER.index(fail_on)):
             print_entry(out, match_entry(match, with_evidence=verbose))
+            print_hanging(out, Text(""), 0)
     if verbose or quiet:
         return
     for line in unpinned_lines(result):
@@ -73,9 +75,9 @@ def _print_notices(out: Console, result: LintResult) -> None:
 
 def unpinned_lines(result: LintResult) -> Iterator[str]:
     """`requirements.txt: 31 of 40 packages without a version`, a line a file."""
-    for file, count in result.unpinned.items():
-        every = max(result.packages.get(file, 0), count)
-        yield f"{file}: {count} of {every} package{'' if every == 1 else 's'} without a version"
+    for file, number in result.unpinned.items():
+        every = max(result.packages.get(file, 0), number)
+        yield f"{file}: {number} of {count(every, 'package')} without a version"
 
 
 def _notes(report: CheckReport) -> Iterator[str]:
@@ -87,26 +89,26 @@ def _notes(report: CheckReport) -> Iterator[str]:
         yield f"not fixed[{match.id}] {match.finding.location}: the edit does not end it, or causes an error"
     for path in report.written:
         yield f"wrote {path}"
-    for (id_, file, _), count in sorted(report.result.stale.items()):
-        times = f" ({count} times)" if count > 1 else ""
+    for (id_, file, _), number in sorted(report.result.stale.items()):
+        times = f" ({number} times)" if number > 1 else ""
         yield f"the baseline has {id_} in {file}{times}, which is no more; `invoke check --write-baseline` removes it"
     yield from report.skipped
 
 
 def summary_line(report: CheckReport) -> str:
-    """`3 break, 5 float, 31 without a version`; then how many are ignored or known, and how many files there are."""
+    """`3 errors, 5 warnings, 31 packages without a version`; then how many are ignored or known, and what `--fix` does."""
     result = report.result
-    counts = [
-        (sum(match.finding.level == "error" for match in result.shown), "break"),
-        (sum(match.finding.level == "warning" for match in result.shown), "float"),
-        (sum(result.unpinned.values()), "without a version"),
-        (sum(match.finding.level == "notice" for match in result.shown), "to note"),
-    ]
-    text = ", ".join(f"{count} {what}" for count, what in counts if count) or "no findings"
+    levels = [match.finding.level for match in result.shown]
+    unpinned = sum(result.unpinned.values())
+    counts = {level: levels.count(level) for level in _ORDER}
+    parts = [count(counts[level], level) for level in ("error", "warning") if counts[level]]
+    parts += [f"{count(unpinned, 'package')} without a version"] if unpinned else []
+    parts += [count(counts["notice"], "notice")] if counts["notice"] else []
+    text = ", ".join(parts) or "no findings"
     others = [(len(result.ignored), "ignored"), (len(result.known), "in the baseline")]
-    aside = ", ".join(f"{count} {what}" for count, what in others if count)
+    aside = ", ".join(f"{number} {what}" for number, what in others if number)
     fixable = sum(match.finding.fix_is_safe for match in result.matches)
-    hint = f"; `invoke check --fix` mends {fixable}" if fixable and not report.fixed else ""
+    hint = f"; `invoke check --fix` corrects {fixable}" if fixable and not report.fixed else ""
     return f"{text}{f' ({aside})' if aside else ''}{hint}"
 
 

@@ -207,7 +207,7 @@ def _torch_update(env: Environment, lock: Lock, version: str, channels: tuple[st
     )
     notes = [f"with {companions}"] if companions else []
     if any(releases.is_from_matrix_only(name, version) for name in channels):
-        notes.append("on these channels according to the release matrix, but not in the index snapshots")
+        notes.append("by the release matrix, not in the index snapshots")
     return Update(
         kind="torch",
         name="torch",

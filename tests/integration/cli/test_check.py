@@ -48,7 +48,7 @@ def test_a_project_is_checked_fixed_and_clean(project: Path) -> None:
     assert result.code == 1, result.output
     lines = result.out.splitlines()
     assert lines[0].startswith("error[ADO003] Dockerfile:5:17: `xformers` is not pinned")
-    assert lines[-1] == "2 break, 3 without a version; `torchpin check --fix` mends 2"
+    assert lines[-1] == "2 errors, 3 packages without a version; `torchpin check --fix` corrects 2"
     assert "warning[ADO012] requirements.txt: 1 of 2 packages without a version" in lines
     shown = torchpin(project, "check", "--diff")
     assert (shown.code, (project / "Dockerfile").read_text()) == (1, DOCKERFILE)
@@ -96,7 +96,7 @@ def test_what_cannot_run_ends_with_2(project: Path, arguments: tuple[str, ...], 
 def test_an_editor_pipes_what_is_not_saved_yet(project: Path) -> None:
     text = DOCKERFILE.replace(" xformers lightning>=2.0", " xformers==0.0.31")
     result = torchpin(project, "check", "-", "--stdin-filename", "Dockerfile", text=text)
-    assert (result.code, result.out.splitlines()[-1]) == (0, "1 without a version")
+    assert (result.code, result.out.splitlines()[-1]) == (0, "1 package without a version")
 
 
 def test_what_git_ignores_is_passed_over(project: Path) -> None:

@@ -73,11 +73,13 @@ def test_people_get_errors_first_a_line_for_unpinned_packages_and_the_counts(
     assert printed(FULL, capsys).splitlines() == [
         "error[ADO001] docker/Dockerfile:2:18: it is so",
         "  help: do that",
+        "",
         "warning[ADO006] docker/Dockerfile:1:1: it is so",
         "  help: do that",
+        "",
         "warning[ADO012] requirements.txt: 2 of 3 packages without a version",
         "notice[ADO008] docker/Dockerfile:1:1: it is so; and 1 more in this file",
-        "1 break, 1 float, 2 without a version, 2 to note; `invoke check --fix` mends 1",
+        "1 error, 1 warning, 2 packages without a version, 2 notices; `invoke check --fix` corrects 1",
     ]
 
 
@@ -86,7 +88,7 @@ def test_all_of_it_and_only_what_fails(capsys: pytest.CaptureFixture[str]) -> No
     assert text.count("ADO012") == 2
     assert text.count("evidence: a source") == 6
     assert printed(FULL, capsys, quiet=True).splitlines() == [
-        "error[ADO001] docker/Dockerfile:2:18: it is so", "  help: do that",
+        "error[ADO001] docker/Dockerfile:2:18: it is so", "  help: do that", "",
     ]  # fmt: skip
     assert printed(report(FLOAT), capsys, quiet=True) == ""
 
@@ -195,7 +197,7 @@ def test_markdown_is_a_table_and_shows_foreign_markup_as_it_is() -> None:
         "",
         "- requirements.txt: 2 of 3 packages without a version",
         "",
-        "1 float, 2 without a version",
+        "1 warning, 2 packages without a version",
     ]
 
 
