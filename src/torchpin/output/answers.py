@@ -190,7 +190,12 @@ def print_affected(affected: AffectedList, form: str) -> None:
 
 
 def print_forecasts(forecasts: Sequence[Forecast], line: Line, *, json: bool) -> None:
-    from torchpin.queries.forecast_text import forecast_document, forecast_lines
+    from torchpin.queries.forecast_text import (
+        LAYER_HEADERS,
+        forecast_document,
+        forecast_lines,
+        layer_rows,
+    )
 
     if json:
         print_document({"forecasts": [forecast_document(forecast, line) for forecast in forecasts]})
@@ -198,6 +203,7 @@ def print_forecasts(forecasts: Sequence[Forecast], line: Line, *, json: bool) ->
     for forecast in forecasts:
         for text in forecast_lines(forecast, line):
             terminal.print_line(text)
+        print_fitting_table([(LAYER_HEADERS, layer_rows(forecast, shown=shown)) for shown in (3, 1)])
 
 
 def print_machine(checks: Sequence[MachineCheck], *, json: bool = False) -> None:

@@ -98,9 +98,8 @@ def _notes(report: CheckReport) -> Iterator[str]:
 def summary_line(report: CheckReport) -> str:
     """`3 errors, 5 warnings, 31 packages without a version`; then how many are ignored or known, and what `--fix` does."""
     result = report.result
-    levels = [match.finding.level for match in result.shown]
     unpinned = sum(result.unpinned.values())
-    counts = {level: levels.count(level) for level in _ORDER}
+    counts = {level: sum(match.finding.level == level for match in result.shown) for level in _ORDER}
     parts = [count(counts[level], level) for level in ("error", "warning") if counts[level]]
     parts += [f"{count(unpinned, 'package')} without a version"] if unpinned else []
     parts += [count(counts["notice"], "notice")] if counts["notice"] else []

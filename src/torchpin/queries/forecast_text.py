@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from torchpin.errors import InputError
+from torchpin.queries.forecast import Bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.queries.forecast import Bytes, Forecast
+    from torchpin.queries.forecast import Forecast
 
 _SPEED = re.compile(
     r"(?P<number>\d{1,9}(?:\.\d{1,6})?) ?(?P<prefix>[kMGT]?)(?P<unit>bit|B)(?:/s|ps)?", re.ASCII
@@ -19,6 +20,8 @@ _SPEED = re.compile(
 _PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PRICE = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 _SHOWN_PACKAGES = 3  # of a layer; the others are counted
+_SHOWN_LARGEST = 5  # packages; a document has more
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")  # longer than most terminals are wide
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,29 +61,53 @@ def parse_line(link: str, price: str) -> Line:
     return Line(speed=speed, price=float(price or 0))
 
 
-def forecast_lines(forecast: Forecast, line: Line) -> Iterator[str]:
-    """The forecast of an environment, for people."""
-    yield f"{forecast.environment}:"
-    base = forecast.base
-    yield f"  base image {forecast.base_image}: {_optional(base.download)} to download, {_optional(base.unpacked)} on disk"
+LAYER_HEADERS = ("layer", "MB", "on disk", "packages")
+
+
+def layer_rows(forecast: Forecast, *, shown: int = _SHOWN_PACKAGES) -> list[tuple[str, ...]]:
+    """A row a layer above the base image, from the lowest up, with the cells of LAYER_HEADERS; sizes in MB.
+
+    `shown`: how many packages of a layer are named; the others are counted.
+    """
+    rows: list[tuple[str, ...]] = []
     for layer in forecast.layers:
-        more = len(layer.packages) - _SHOWN_PACKAGES
-        names = ", ".join(layer.packages[:_SHOWN_PACKAGES]) + (f" and {more} more" if more > 0 else "")
-        yield f"  layer {layer.name}: {_size(layer.download)}, {_size(layer.unpacked)} on disk ({names})"
+        more = len(layer.packages) - shown
+        names = ", ".join(layer.packages[:shown]) + (f" +{more}" if more > 0 else "")
+        rows.append((layer.name, _cell(layer.download), _cell(layer.unpacked), names))
     if forecast.own_files:
-        yield f"  own files: {_megabytes(forecast.own_files)}"
-    yield f"  download of a build: {_size(forecast.download)}{_time(forecast.download, line)}"
+        rows.append(("own files", "-", _cell(Bytes(count=forecast.own_files)), ""))
+    return rows
+
+
+def _cell(size: Bytes) -> str:
+    """`1,336`, `~2,499` where it is computed, `?` where it is unknown."""
+    text = _size(size).replace("about ", "~").removesuffix(" MB")
+    return "?" if text == "unknown" else text
+
+
+def forecast_lines(forecast: Forecast, line: Line) -> Iterator[str]:
+    """What an environment's image costs, for people: the sums, then what updates push and hosts pull."""
+    base = forecast.base
+    yield f"{forecast.environment}: a build downloads {_size(forecast.download)}{_time(forecast.download, line)}"
     yield f"  image: {_size(forecast.image)} on disk; a build needs {_size(forecast.peak)} at its peak"
-    yield "  largest packages: " + ", ".join(f"{name} {_size(size)}" for name, size in forecast.largest)
+    yield (
+        f"  base image {_DIGEST.sub('', forecast.base_image)}: {_optional(base.download)} to download, "
+        f"{_optional(base.unpacked)} on disk"
+    )
+    if forecast.unknown:
+        yield f"  not counted, since their bytes are unknown: {_DIGEST.sub('', '; '.join(forecast.unknown))}"
+    largest = forecast.largest[:_SHOWN_LARGEST]
+    yield "  largest packages: " + ", ".join(f"{name} {_size(size)}" for name, size in largest)
     for push in forecast.pushes:
         yield f"  an update of {push.kind} pushes {_size(push.download)}{_time(push.download, line)}"
+    hosts: dict[str, list[str]] = {}
     for pull in forecast.pulls:
-        yield (
-            f"  a host with {pull.environment} has {_size(pull.shared)} of it and pulls {_size(pull.download)}"
-            f"{_time(pull.download, line)}"
+        bytes_text = (
+            f"has {_size(pull.shared)} of it and pulls {_size(pull.download)}{_time(pull.download, line)}"
         )
-    if forecast.unknown:
-        yield f"  not counted, since their bytes are unknown: {'; '.join(forecast.unknown)}"
+        hosts.setdefault(bytes_text, []).append(pull.environment)
+    for bytes_text, environments in hosts.items():
+        yield f"  a host with {' or '.join(environments)} {bytes_text}"
 
 
 def forecast_document(forecast: Forecast, line: Line) -> dict[str, Any]:

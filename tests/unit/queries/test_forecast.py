@@ -10,7 +10,14 @@ import pytest
 from torchpin.errors import InputError
 from torchpin.model import Base, WheelContents
 from torchpin.queries.forecast import UNPACKED_RATIO, BaseBytes, Bytes, Forecast, forecast, layer_bytes
-from torchpin.queries.forecast_text import Line, forecast_document, forecast_lines, parse_line
+from torchpin.queries.forecast_text import (
+    LAYER_HEADERS,
+    Line,
+    forecast_document,
+    forecast_lines,
+    layer_rows,
+    parse_line,
+)
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
@@ -168,8 +175,10 @@ def test_people_and_programs_read_it(environment: Environments, locked: Any) -> 
     env = environment()
     result = forecast_of(env, locked(env, known=False), others=[(env, locked(env))])
     lines = list(forecast_lines(result, parse_line("1Gbit", "2.5")))
-    assert lines[0] == "lora-gpu:"
-    assert "  download of a build: 1,547 MB, 12 s for 0.01" in lines
+    assert lines[0] == "lora-gpu: a build downloads 1,547 MB, 12 s for 0.01"
+    rows = layer_rows(result)
+    assert {len(row) for row in rows} == {len(LAYER_HEADERS)}
+    assert rows[0][:3] == ("00-torch", "900", "~1,683")
     assert "  an update of base image pushes unknown" in lines
     assert any(
         line.startswith("  a host with lora-gpu has 1,547 MB of it and pulls 0.0 MB") for line in lines
