@@ -13,7 +13,7 @@ from torchpin.output.volume import is_verbose
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.bump.model import Opening, Plan
+    from torchpin.bump.model import Move, Opening, Plan
     from torchpin.commands.bump_plan import PlannedBump
 
 _MOST_CHANGES = 10  # packages that move along which are listed; `-v` lists them all
@@ -51,8 +51,7 @@ def print_plans(
 
 def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
     """What moves and what that means for GPUs and findings first, files last."""
-    moves = [(move.what, move.before or "(none)", move.after or "(none)", move.why) for move in plan.moves]
-    _print_columns([(f"{what}:", f"{before} -> {after}", why) for what, before, after, why in moves])
+    _print_columns([(f"{move.what}:", _versions(move), move.why) for move in plan.moves])
     effects = {
         "GPUs gained": plan.gained,
         "GPUs lost": plan.lost,
@@ -72,6 +71,12 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         print_line(f"  resolution: {plan.resolution}")
     print_raw(plan.difference)
     _print_files(plan, generated)
+
+
+def _versions(move: Move) -> str:
+    """`2.7.1 -> 2.8.0`; a pin is named by its line already."""
+    before, after = (value.removeprefix(f"{move.what}==") for value in (move.before, move.after))
+    return f"{before or '(none)'} -> {after or '(none)'}"
 
 
 def _print_also_changes(plan: Plan) -> None:
