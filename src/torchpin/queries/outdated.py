@@ -360,7 +360,7 @@ def _package_updates(env: Environment, lock: Lock, newest: Mapping[str, str]) ->
 
 
 def outdated_lines(env_outlooks: Sequence[UpdateList]) -> list[str]:
-    """The updates as text. What all later releases of torch introduce or resolve is listed with the first alone."""
+    """The updates as text. What every later release of torch opens or closes is listed once, before them."""
     return [line for outlook in env_outlooks for line in _outlook_lines(outlook)]
 
 
@@ -369,13 +369,18 @@ def _outlook_lines(outlook: UpdateList) -> Iterator[str]:
     yield f"{outlook.environment}: {number or 'no'} update{'' if number == 1 else 's'} available"
     torch = [update for update in outlook.updates if update.kind == "torch"]
     shared = _shared_effects(torch)
+    if torch:
+        yield from (f"  every later torch {effect}" for effect in _effects(torch[0], only=shared))
     for update in outlook.updates:
         name = f"source {update.name}" if update.kind == "source" else update.name
         origin = f" from {', '.join(update.served_by)}" if update.kind == "torch" else ""
         notes = f" ({'; '.join(update.notes)})" if update.notes else ""
         yield f"  {name} {update.used} -> {update.to}{origin}{notes}"
-        # Every later torch brings much the same; only what differs from the first one is worth a line.
-        yield from effect_lines(update, without=shared if update in torch[1:] else frozenset())
+        effects = frozenset((*update.introduces, *update.resolves))
+        yield from (
+            f"      {effect}"
+            for effect in _effects(update, only=effects - (shared if update in torch else frozenset()))
+        )
     yield from (f"  note: {note}" for note in outlook.notes)
 
 
@@ -385,11 +390,7 @@ def _shared_effects(updates: Sequence[Update]) -> frozenset[str]:
     return frozenset.intersection(*effects) if len(effects) > 1 else frozenset()
 
 
-def effect_lines(update: Update, *, without: frozenset[str]) -> Iterator[str]:
-    """What an update introduces (`new`) and resolves. `without`: effects that an earlier update has listed."""
-    new = [effect for effect in update.introduces if effect not in without]
-    resolved = [effect for effect in update.resolves if effect not in without]
-    yield from (f"      new: {effect}" for effect in new)
-    yield from (f"      resolved: {effect}" for effect in resolved)
-    if without:
-        yield f"      ({'and the ' if new or resolved else ''}same effects as above)"
+def _effects(update: Update, *, only: frozenset[str]) -> Iterator[str]:
+    """What an update opens and closes, of these effects."""
+    yield from (f"opens: {effect}" for effect in update.introduces if effect in only)
+    yield from (f"closes: {effect}" for effect in update.resolves if effect in only)
