@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from invoke import Argument, Collection
     from invoke.parser.context import ParserContext
 
-    Values = Callable[["ParsedWords", str], Iterable[str]]
+    Values = Callable[["TypedLine", str], Iterable[str]]
 
 SHELLS = ("bash", "zsh", "fish")
 
 
 @dataclass(slots=True)
-class ParsedWords:
+class TypedLine:
     """A command line up to the cursor.
 
-    `task`: the last one, "" before the first; `given`: the words of each of its arguments, by its name; `argument`: the one
+    `task`: the last one, "" before the first; `given`: the values of each of its arguments, by its name; `argument`: the one
     whose value comes next, None after an option without a value.
     """
 
@@ -50,13 +50,15 @@ def completion_script(shell: str, program: str) -> str:
     return script.read_text(encoding="utf-8").replace("PROGRAM", program)
 
 
-def complete(words: Sequence[str], tasks: Collection, core: ParserContext, values: Values) -> dict[str, str]:
-    """What may replace the last of `words`, which stand behind the program's name, each with its description ("" for values).
+def complete(
+    arguments: Sequence[str], tasks: Collection, core: ParserContext, values: Values
+) -> dict[str, str]:
+    """What may replace the last of `arguments`, which follow the program's name, each with its description ("" for values).
 
     `values` are those that are known for an argument, by its name. Without an answer the shell offers files.
     """
-    *before, current = words or ("",)
-    parsed = parse_words(before, tasks, core)
+    *before, current = arguments or ("",)
+    parsed = parse_line(before, tasks, core)
     option, sign, _ = current.partition("=")
     flag = _flag(parsed.context, option) if sign else None
     if flag is not None:
@@ -69,11 +71,11 @@ def complete(words: Sequence[str], tasks: Collection, core: ParserContext, value
     return _starting_with(current, _options(parsed, core) if parsed.task else _titles(tasks))
 
 
-def parse_words(words: Iterable[str], tasks: Collection, core: ParserContext) -> ParsedWords:
+def parse_line(arguments: Iterable[str], tasks: Collection, core: ParserContext) -> TypedLine:
     """Reads whole words as the program would; one that it would refuse is passed over."""
     contexts = {str(context.name): context for context in tasks.to_contexts()}
-    parsed = ParsedWords(core)
-    for word in words:
+    parsed = TypedLine(core)
+    for word in arguments:
         option, sign, value = word.partition("=")
         flag = _flag(parsed.context, option) or _flag(core, option)
         positional = _next_positional(parsed)
@@ -87,7 +89,7 @@ def parse_words(words: Iterable[str], tasks: Collection, core: ParserContext) ->
         elif positional is not None and not word.startswith("-"):
             parsed.add(positional, word)
         elif word in contexts:
-            parsed = ParsedWords(contexts[word], word)
+            parsed = TypedLine(contexts[word], word)
     return parsed
 
 
@@ -95,14 +97,14 @@ def _flag(context: ParserContext, option: str) -> Argument | None:
     return context.flags[option] if option in context.flags else None  # noqa: SIM401 - `get` knows no short ones
 
 
-def _next_positional(parsed: ParsedWords) -> Argument | None:
+def _next_positional(parsed: TypedLine) -> Argument | None:
     """The first positional argument without a value; the last one, where it takes several."""
     arguments = parsed.context.positional_args
     missing = (argument for argument in arguments if argument.name not in parsed.given)
     return next(missing, arguments[-1] if arguments and arguments[-1].kind is list else None)
 
 
-def _options(parsed: ParsedWords, core: ParserContext) -> dict[str, str]:
+def _options(parsed: TypedLine, core: ParserContext) -> dict[str, str]:
     """The options of a task, or of the program before the first; without those that have their only value."""
     flags = parsed.context.flags if parsed.task else core.flags
     return {
@@ -117,5 +119,5 @@ def _titles(tasks: Collection) -> dict[str, str]:
     return {name: (tasks[name].__doc__ or "").strip().partition("\n")[0] for name in sorted(tasks.task_names)}
 
 
-def _starting_with(current: str, words: Mapping[str, str]) -> dict[str, str]:
-    return {word: text for word, text in words.items() if word.lower().startswith(current.lower())}
+def _starting_with(current: str, arguments: Mapping[str, str]) -> dict[str, str]:
+    return {word: text for word, text in arguments.items() if word.lower().startswith(current.lower())}

@@ -11,16 +11,16 @@ from torchpin.errors import TorchpinError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from torchpin.cli.completion import ParsedWords
+    from torchpin.cli.completion import TypedLine
 
 # By argument, or by task and argument where it means something else there.
-_VALUES: Mapping[str, Callable[[ParsedWords], Iterable[str]]] = {
+_VALUES: Mapping[str, Callable[[TypedLine], Iterable[str]]] = {
     "service": lambda _: known_values.services(),
-    "variant": lambda words: known_values.variants(words.value("service")),
-    "layer": lambda words: known_values.layers(words.value("service")),
-    "component": lambda words: known_values.components(words.value("service")),
-    "remove package": lambda words: known_values.packages(words.value("service")),
-    "what": lambda words: known_values.update_targets(words.value("service")),
+    "variant": lambda line: known_values.variants(line.value("service")),
+    "layer": lambda line: known_values.layers(line.value("service")),
+    "component": lambda line: known_values.components(line.value("service")),
+    "remove package": lambda line: known_values.packages(line.value("service")),
+    "what": lambda line: known_values.update_targets(line.value("service")),
     "gpu": lambda _: known_values.gpus(),
     "channel": lambda _: known_values.channels(),
     "torch": lambda _: known_values.torch_releases(),
@@ -38,13 +38,13 @@ _VALUES: Mapping[str, Callable[[ParsedWords], Iterable[str]]] = {
 _WITHOUT = frozenset({"new service"})  # a new name
 
 
-def values_of(words: ParsedWords, argument: str) -> Iterable[str]:
+def values_of(line: TypedLine, argument: str) -> Iterable[str]:
     """The known values of an argument; none where the repository cannot be read, which the task itself says."""
-    name = f"{words.task} {argument}"
+    name = f"{line.task} {argument}"
     values = _VALUES.get(name) or _VALUES.get(argument)
     if values is None or name in _WITHOUT:
         return ()
     try:
-        return tuple(values(words))
+        return tuple(values(line))
     except TorchpinError:
         return ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks.run import registered_checks
-from torchpin.cli.completion import SHELLS, ParsedWords, complete, completion_script
+from torchpin.cli.completion import SHELLS, TypedLine, complete, completion_script
 from torchpin.cli.completion_values import values_of
 from torchpin.cli.main import namespace
 from torchpin.cli.program import torchpin_program
@@ -23,17 +23,17 @@ _CORE = torchpin_program(namespace, "0.0").initial_context
 _VALUES = {"service": ("lora", "seedvr"), "gpu": ("B200", "H100"), "component": ("torch", "tqdm")}
 
 
-def _offered(*words: str) -> list[str]:
-    def values(parsed: ParsedWords, argument: str) -> Sequence[str]:
+def _offered(*typed: str) -> list[str]:
+    def values(parsed: TypedLine, argument: str) -> Sequence[str]:
         if argument == "variant":
             return (f"{parsed.value('service')}-gpu",)
         return _VALUES.get(argument, ())
 
-    return list(complete(words, namespace, _CORE, values))
+    return list(complete(typed, namespace, _CORE, values))
 
 
 @pytest.mark.parametrize(
-    ("words", "offered"),
+    ("typed", "offered"),
     [
         (("jud",), ["judge"]),
         (("judge", "--se"), ["--service"]),
@@ -56,13 +56,13 @@ def _offered(*words: str) -> list[str]:
         (("--echo", "suppo"), ["support"]),
     ],
 )
-def test_the_words_that_fit_are_offered(words: tuple[str, ...], offered: list[str]) -> None:
-    assert _offered(*words) == offered
+def test_the_words_that_fit_are_offered(typed: tuple[str, ...], offered: list[str]) -> None:
+    assert _offered(*typed) == offered
 
 
-@pytest.mark.parametrize("words", [(), ("",), ("--echo", "")])
-def test_tasks_are_offered_first_with_their_titles(words: tuple[str, ...]) -> None:
-    offered = complete(words, namespace, _CORE, lambda *_: ())
+@pytest.mark.parametrize("typed", [(), ("",), ("--echo", "")])
+def test_tasks_are_offered_first_with_their_titles(typed: tuple[str, ...]) -> None:
+    offered = complete(typed, namespace, _CORE, lambda *_: ())
     assert list(offered) == sorted(namespace.task_names)
     assert all(offered.values())
 
@@ -80,19 +80,19 @@ def test_no_task_and_no_argument_fails(task: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     context = next(context for context in namespace.to_contexts() if context.name == task)
     for argument in context.args.values():
-        for value in values_of(ParsedWords(context, task), str(argument.name)):
+        for value in values_of(TypedLine(context, task), str(argument.name)):
             assert re.fullmatch(r"\S+( \S+)*", value)
 
 
 def test_values_come_from_facts_and_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ParsedWords(_CORE, "export")
-    assert list(values_of(words, "format")) == list(FORMATS)
-    assert {check.id for check in registered_checks()} < set(values_of(words, "id"))
-    assert {"B200", "RTX 4090"} & set(values_of(words, "gpu"))
-    assert "cu128" in values_of(words, "channel")
-    assert values_of(words, "service") == ()  # no repository
-    assert values_of(ParsedWords(_CORE, "new"), "service") == ()
+    typed = TypedLine(_CORE, "export")
+    assert list(values_of(typed, "format")) == list(FORMATS)
+    assert {check.id for check in registered_checks()} < set(values_of(typed, "id"))
+    assert {"B200", "RTX 4090"} & set(values_of(typed, "gpu"))
+    assert "cu128" in values_of(typed, "channel")
+    assert values_of(typed, "service") == ()  # no repository
+    assert values_of(TypedLine(_CORE, "new"), "service") == ()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
