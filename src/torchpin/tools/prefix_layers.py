@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from torchpin.assembly.compression import MEDIA_TYPES, compression_version, compressor
 from torchpin.assembly.layer import LayerBlob
 from torchpin.errors import ToolError, os_error_reason
-from torchpin.tools.cache import make_folder, partial_file
+from torchpin.tools.cache import partial_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,13 +56,16 @@ class PrefixLayers:
     def keep_config(self, identity: str, config: Mapping[str, Any]) -> None:
         """Keep a configuration. Raises ToolError where it cannot be written."""
         path = self._config_path(identity)
-        make_folder(self.folder)
-        part = path.with_name(f"{path.name}.part")
-        try:
-            part.write_text(json.dumps(config), encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            raise ToolError(f"the cache: {os_error_reason(error, str(path))}") from None
+        with partial_file(path, lambda: self.read_config(identity) == config) as part:
+            if part is not None:
+                try:
+                    part.seek(0)
+                    part.truncate()
+                    part.write(json.dumps(config).encode())
+                    part.flush()
+                    path.with_name(f"{path.name}.part").replace(path)
+                except OSError as error:
+                    raise ToolError(f"the cache: {os_error_reason(error, str(path))}") from None
 
     def _config_path(self, identity: str) -> Path:
         return self.folder / f"{identity.removeprefix('sha256:')}.config.json"

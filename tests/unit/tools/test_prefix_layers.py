@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -71,3 +72,13 @@ def test_a_damaged_configuration_is_as_none(store: PrefixLayers, text: str) -> N
     (file,) = store.folder.glob("*.config.json")
     file.write_text(text)
     assert store.read_config("sha256:aa") is None
+
+
+def test_a_configuration_is_kept_by_many_at_once(store: PrefixLayers) -> None:
+    configs = [{"config": {"Env": ["A=b"] * number}} for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(lambda config: store.keep_config(DIFF_ID, config), configs)]
+    assert store.read_config(DIFF_ID) in configs
+    store.keep_config(DIFF_ID, {"rootfs": {}})
+    assert store.read_config(DIFF_ID) == {"rootfs": {}}
+    assert not [*store.folder.glob("*.part")]
