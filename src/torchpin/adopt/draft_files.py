@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from torchpin.project.build_steps import BuildStep
 
+_MOST_PATTERNS = 50  # of a Dockerfile, such as `*.py`, that are tried on each path
 _MOST_FILES = 200  # entries of `files:`; real Dockerfiles have some dozen COPY lines
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?\[]")
@@ -54,6 +55,16 @@ class _Copies:
     taken: Collection[str]
     omitted: list[str]
     entries: dict[str, CopiedFiles] = field(default_factory=dict)  # by target
+    patterns: dict[str, list[str]] = field(default_factory=dict)  # with what they match
+
+    def matching(self, pattern: str) -> list[str]:
+        """The paths that a pattern of a COPY names; none beyond the first patterns."""
+        if pattern not in self.patterns and len(self.patterns) < _MOST_PATTERNS:
+            depth = pattern.count("/")
+            candidates = (path for path in (*self.known, *self.known.folders) if path.count("/") == depth)
+            paths = sorted(path for path in candidates if fnmatchcase(path, pattern))
+            self.patterns[pattern] = paths[:_MOST_FILES]
+        return self.patterns.get(pattern, [])
 
     def add(self, source: str, place: str, step: BuildStep, *, is_folder: bool) -> None:
         """Adds a source of a COPY, a file or folder by its path in the project, that ends at or below a place of the image."""
@@ -106,7 +117,7 @@ def copied_files(
     `taken`: the files that installs read, `volumes`: what is mounted over.
     """
     steps = [step for step in _image_steps(text) if _is_copy(step)]
-    known = ProjectPaths(folder.paths)
+    known = folder.paths if isinstance(folder.paths, ProjectPaths) else ProjectPaths(folder.paths)
     context = choose_context(map(copy_sources, steps), known, file)
     copies = _Copies(
         folder=folder, known=known, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
@@ -136,7 +147,12 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
     is_folder = is_folder or target.endswith("/") or target in {".", ".."}
     inner = posixpath.normpath(posixpath.join("/", source))[1:]
     path = posixpath.join(copies.context, inner) if inner else copies.context
-    for match in _matching(copies.known, path) if _PATTERN.search(path) else (path,):
+    matches = copies.matching(path) if _PATTERN.search(path) else [path]
+    if not matches:
+        copies.omitted.append(
+            f"the copy of {source} to {place} (no file of the project is known to be meant)"
+        )
+    for match in matches:
         if match in copies.known:
             name = posixpath.join(place, posixpath.basename(match)) if is_folder else place
             copies.add(match, name, step, is_folder=False)
@@ -149,12 +165,6 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
                 copies.add(name, posixpath.join(place, name), step, is_folder=name in copies.known.folders)
         else:
             copies.omitted.append(f"the copy of {source} to {place} (it is not in the project)")
-
-
-def _matching(known: ProjectPaths, pattern: str) -> list[str]:
-    depth = pattern.count("/")
-    candidates = (path for path in (*known, *known.folders) if path.count("/") == depth)
-    return sorted(path for path in candidates if fnmatchcase(path, pattern))[:_MOST_FILES]
 
 
 def _top_level(copies: _Copies) -> list[str]:

@@ -13,6 +13,7 @@ from torchpin.compat.pins import file_packages
 from torchpin.description import patterns
 from torchpin.errors import InputError
 from torchpin.lock.cooldown import CutOff, newest_cutoff, pinned_packages
+from torchpin.project.image_files import ProjectPaths
 from torchpin.tools.git_checkout import last_change
 from torchpin.workspace.evidence import current_date
 
@@ -52,7 +53,7 @@ def project_folder(folder: Path, root: Path, name: str, files: FolderTexts) -> P
     relative_path = folder.resolve().relative_to(root.resolve()).as_posix() if inside else copy_to
     place = "" if relative_path == "." else relative_path
     return ProjectPlace(
-        folder=ProjectFolder(paths=tuple(files.paths), root=place, ignored=ignored), copy_to=copy_to
+        folder=ProjectFolder(paths=ProjectPaths(files.paths), root=place, ignored=ignored), copy_to=copy_to
     )
 
 

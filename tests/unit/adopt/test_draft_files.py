@@ -58,6 +58,10 @@ def test_the_root_of_a_repository_is_its_folders_without_those_of_services() -> 
     ("lines", "reason"),
     [
         ("COPY app.py /usr/bin/x", "the copy of app.py to /usr/bin/x (the place is the system's)"),
+        (
+            "COPY *.md /srv/",
+            "the copy of *.md to /srv (no file of the project is known to be meant)",
+        ),
         ("COPY missing.py .", "the copy of missing.py to /app (it is not in the project)"),
         ("ADD https://example.org/model.bin /m", "the download of https://example.org/model.bin"),
         ("COPY src web /srv/", "the copy of web to /srv (theirs/src is copied there)"),
