@@ -173,7 +173,7 @@ def _questions(build: DraftBuild) -> Iterator[OpenValue]:
             else "there is no Dockerfile"
         )
         yield OpenValue(key="base", text=f"the base image and its tag are not known: {reason}", example="nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04")  # fmt: skip
-    if not is_version(torch.version.value):
+    if not is_version(torch.version.value) and (torch.channel.value or not torch.follows_channel):
         text = f"{_place(torch.version)}{torch.version.reason}"
         yield OpenValue(key="torch", text=text, example="2.8.0")
     if not torch.channel.value:

@@ -57,9 +57,9 @@ def render_draft(service: Service, chosen: ChosenBuilds, omitted: Sequence[str])
 
 def _unknown_paths(chosen: ChosenBuilds) -> list[str]:
     """The key paths of what no line tells."""
-    keys = [question.key for question in chosen.main.questions]
-    channels = [f"variants.{name}.channel" for name in chosen.variants] if "channel" in keys else []
-    return [_PATHS[key] for key in keys if key in _PATHS] + channels
+    unknown = [key for key, value in _values(chosen.main).items() if not value.value]
+    channels = [f"variants.{name}.channel" for name in chosen.variants] if "channel" in unknown else []
+    return [_PATHS[key] for key in unknown if key in _PATHS] + channels
 
 
 def _header(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> list[str]:

@@ -33,13 +33,17 @@ _TORCH_IMAGE = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftTorch:
-    """`version` and `channel`: "" where no line tells them; `absent`: why there is no torch at all."""
+    """`version` and `channel`: "" where no line tells them; `absent`: why there is no torch at all.
+
+    `follows_channel`: the release is unknown, and is chosen where the channel is known.
+    """
 
     version: DrawnValue = field(default_factory=DrawnValue)
     channel: DrawnValue = field(default_factory=DrawnValue)
     from_base: bool = False
     companions: Mapping[str, Version] = field(default_factory=dict)
     absent: str = ""
+    follows_channel: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,20 +78,22 @@ def draft_torch(
     else:
         request = pinned or requests[0]
         packages.omitted += _other_releases(requests, request)
-        channel = _channel(request)
+        channel = _answered(answers.channel) or _channel(request)
         version = _read_version(request) if pinned else _newest(packages, requests, channel.value, target)
         if not channel.value and request.channels and not pinned:
             version, channel = _highest(packages, requests, target)
-    if answers.torch:
-        version = DrawnValue(value=answers.torch, reason="as asked for")
-    if answers.channel:
-        channel = DrawnValue(value=answers.channel, reason="as asked for")
+    version = _answered(answers.torch) or version
     return DraftTorch(
         version=version,
-        channel=channel,
+        channel=_answered(answers.channel) or channel,
         from_base=from_base,
         companions=_companions(packages.family, version.value),
+        follows_channel=not version.value and not from_base and not any(row.is_open for row in requests),
     )
+
+
+def _answered(text: str) -> DrawnValue | None:
+    return DrawnValue(value=text, reason="as asked for") if text else None
 
 
 def _other_releases(requests: Iterable[FamilyRequest], chosen: FamilyRequest) -> Iterator[str]:

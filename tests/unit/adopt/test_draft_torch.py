@@ -200,3 +200,11 @@ def test_another_release_in_a_later_line_is_said() -> None:
     assert (
         "# - left out: torch==2.1.2 at Dockerfile:3:30, which another line installs at 2.6.0\n" in draft.text
     )
+
+
+def test_a_torch_whose_channel_is_asked_for_is_chosen_when_it_is_told() -> None:
+    text = f"{SLIM}RUN pip install torch --extra-index-url https://mirror.example.com/wheels\n"
+    draft = adopted(text)
+    assert [value.key for value in draft.questions] == ["channel"]
+    assert "  version: '?'\n" in draft.text
+    assert torch_of(adopted(text, DraftAnswers(channel="cu124"))) == ("2.6.0", "cu124")
