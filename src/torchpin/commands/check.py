@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
 
 _MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
+_BYTE_ORDER_MARK = "\ufeff"
 _OF_THE_PROJECT = {"pyproject.toml", "uv.lock"}
 
 
@@ -120,9 +121,10 @@ def check(options: CheckOptions) -> CheckReport:
     if options.fix != "none":
         fixes = fix_texts(
             before,
-            _writable(matched.matches, before, options.stdin_name),
+            matched.matches,
             lambda texts: _match(_with_texts(files, texts, before), rules).matches,
             unsafe=options.fix == "all",
+            fixed_files=_writable(matched.matches, before, options.stdin_name, files.skipped),
         )
     written = _write_fixes(fixes.texts, before) if not options.diff else ()
     if fixes.texts and not options.diff:
@@ -145,15 +147,25 @@ def check(options: CheckOptions) -> CheckReport:
     )
 
 
-def _writable(matches: Iterable[Match], texts: Mapping[str, str], stdin_name: str) -> list[Match]:
-    """The matches whose edits are in files that hold their text as UTF-8; another encoding would be lost by writing it."""
-    files = {edit.file for match in matches for edit in match.edits}
+def _writable(
+    matches: Iterable[Match], texts: Mapping[str, str], stdin_name: str, skipped: list[str]
+) -> frozenset[str]:
+    """The files with edits that hold their text as UTF-8; another encoding would be lost by writing it, which `skipped` gets."""
+    files = {edit.file for match in matches for edit in match.edits if edit.file in texts}
     plain = {
         file
         for file in files
-        if file in texts and (file == stdin_name or read_bytes(Path(file)) == texts[file].encode())
+        if file == stdin_name or read_bytes(Path(file)) == (_mark(file) + texts[file]).encode()
     }
-    return [match for match in matches if all(edit.file in plain for edit in match.edits)]
+    skipped += [
+        f"{file}: not fixed, since it is not UTF-8; save it as UTF-8" for file in sorted(files - plain)
+    ]
+    return frozenset(plain)
+
+
+def _mark(file: str) -> str:
+    """The byte order mark that a file of UTF-8 begins with, "" for none."""
+    return _BYTE_ORDER_MARK if (read_bytes(Path(file)) or b"").startswith(_BYTE_ORDER_MARK.encode()) else ""
 
 
 def _choose_rules(options: CheckOptions, files: CheckedFiles) -> _Rules:
@@ -300,6 +312,8 @@ def _write_fixes(changed: Mapping[str, str], before: Mapping[str, str]) -> tuple
     """
     if not changed:
         return ()
+    changed = {path: _mark(path) + text for path, text in changed.items()}
+    before = {path: _mark(path) + before[path] for path in changed}
     inside = {
         path: text
         for path, text in changed.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from torchpin.lint.matches import Edit, Match
 
@@ -30,11 +30,16 @@ class FixedTexts:
 
 
 def fix_texts(
-    texts: Mapping[str, str], matches: Iterable[Match], rules: Rules, *, unsafe: bool = False
+    texts: Mapping[str, str],
+    matches: Iterable[Match],
+    rules: Rules,
+    *,
+    unsafe: bool = False,
+    fixed_files: Collection[str] | None = None,
 ) -> FixedTexts:
     """Makes the edits of matches in texts; without `unsafe` the safe ones alone. `rules` gives the matches of texts.
 
-    A file of `texts` that no edit is about is not looked at.
+    `fixed_files`: the files that may be edited, None for all.
     """
     current, found = dict(texts), list(matches)
     fixed: list[Match] = []
@@ -44,7 +49,10 @@ def fix_texts(
         fixable = [
             match
             for match in found
-            if match.edits and (unsafe or match.finding.fix_is_safe) and (match.id, match.edits) not in tried
+            if match.edits
+            and (unsafe or match.finding.fix_is_safe)
+            and (match.id, match.edits) not in tried
+            and (fixed_files is None or all(edit.file in fixed_files for edit in match.edits))
         ]
         chosen, edited = _make_edits(current, fixable)
         if not chosen:

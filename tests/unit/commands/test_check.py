@@ -353,3 +353,21 @@ def test_what_the_judge_finds_has_its_level_and_can_be_ignored() -> None:
     text = Path(FILE).read_text()
     write({FILE: f"# torchpin: ignore-file={ids} because this release is to come\n{text}"})
     assert run(FILE).exit_code == 0
+
+
+def test_a_byte_order_mark_stays_and_a_file_of_another_encoding_stops_no_other(project: Path) -> None:
+    text = f"{BASE}RUN pip install a>=1\n"
+    (project / "Dockerfile").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (project / "b.Dockerfile").write_bytes(text.encode("utf-16"))
+    report = run(fix="safe")
+    assert (report.written, [match.id for match in report.result.matches if match.edits]) == (
+        ("Dockerfile",), ["ADO001"],
+    )  # fmt: skip
+    assert (project / "Dockerfile").read_bytes() == b"\xef\xbb\xbf" + text.replace("a>=1", "'a>=1'").encode()
+    assert report.skipped == ("b.Dockerfile: not fixed, since it is not UTF-8; save it as UTF-8",)
+
+
+def test_a_redirect_in_the_exec_form_is_found_without_a_name() -> None:
+    write({"Dockerfile": BASE + 'RUN ["sh", "-c", "pip install a>=1"]\n'})
+    (match,) = run(select=("ADO001",)).result.matches
+    assert "any version of the package" in match.finding.message

@@ -90,3 +90,38 @@ def test_an_edit_whose_text_does_not_stand_there_changes_nothing() -> None:
     for row in elsewhere:
         finding = FixableFinding(location="f:1:1", message="m", help="h", edits=(row,), fix_is_safe=True)
         assert fix_texts({"f": "ab\n"}, [Match(id="A", finding=finding)], lambda _: []).texts == {}
+
+
+def test_the_edit_of_a_quoted_word_is_behind_its_quote() -> None:
+    texts = {"f": "RUN pip install 'a==1' \"b==1\"\n"}
+    edits = [
+        Edit(file="f", line=1, column=column, before=before, after=after)
+        for column, before, after in ((17, "a==1", "a==2"), (24, "b==1", "b==2"))
+    ]
+    matches = [
+        Match(
+            id="X1",
+            finding=FixableFinding(location="f:1:1", message="m", help="h", edits=(edit,), fix_is_safe=True),
+        )
+        for edit in edits
+    ]
+    result = fix_texts(texts, matches, lambda _: [])
+    assert result.texts == {"f": "RUN pip install 'a==2' \"b==2\"\n"}
+
+
+def test_many_edits_of_which_one_does_not_end_are_tried_by_halves() -> None:
+    texts = {"f": "".join(f"{'x' if number == 37 else 'ab'}\n" for number in range(100))}
+    asked = 0
+
+    def rules(changed: Mapping[str, str]) -> list[Match]:
+        nonlocal asked
+        asked += 1
+        return bad_words(changed)
+
+    result = fix_texts(texts, bad_words(texts), rules)
+    assert (len(result.fixed), len(result.refused)) == (99, 1)
+    assert asked < 30
+
+
+def test_a_line_ends_at_a_line_feed_alone() -> None:
+    assert fixed("A\x0bA\u2028A\nab\n")[0] == "A\x0bA\u2028A\nAB\n"

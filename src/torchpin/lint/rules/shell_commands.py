@@ -65,12 +65,12 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
                 name = package.text if package else ""
                 requirement = f"{name}{operator}{token.text}"
                 location = f"{run.text_file}:{token.line}:{token.column}"
-                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {name} may be installed"
+                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {name or 'the package'} may be installed"
                 yield build_finding(
                     "ADO001",
                     location,
                     message,
-                    help=f"quote it: `'{requirement}'`",
+                    help=f"quote it: `'{requirement}'`" if name else "quote the requirement",
                     about=name,
                     edits=_quotes(run, package, number) if package else (),
                 )
