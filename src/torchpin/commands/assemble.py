@@ -186,7 +186,8 @@ def _layer_store(inputs: Assembly) -> LayerStore:
     cache, minor = cache_folder(settings), f"{python.major}.{python.minor}"
     bytecode = None
     if inputs.env.service.run.bytecode:
-        interpreter = find_interpreter(minor, cache / "python", settings)
+        with step(inputs.show_status, f"{inputs.env.name}: finding a Python {minor} that compiles bytecode"):
+            interpreter = find_interpreter(minor, cache / "python", settings)
         bytecode = BytecodeStore(folder=cache / "bytecode", interpreter=interpreter)
     return LayerStore(
         folder=cache / "layers",

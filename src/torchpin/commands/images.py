@@ -14,6 +14,7 @@ from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
+from torchpin.progress import step
 from torchpin.records.freeze import freeze_differences
 from torchpin.tools import process
 from torchpin.tools.run_files import run_files
@@ -22,19 +23,24 @@ from torchpin.workspace.workspace import read_lock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment
+    from torchpin.model import Environment, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
-def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+def freeze(
+    repo: Repository, environments: Sequence[Environment], *, show_status: StatusCallback | None = None
+) -> tuple[Outcome, ...]:
     """Reads each image again and compares it with its lock and its record; a difference fails with the code of findings."""
     from torchpin.tools import docker
 
+    def compare(client: Any, env: Environment) -> Outcome:
+        with step(show_status, f"{env.name}: reading the packages of its image"):
+            return _compare_freeze(client, repo, env)
+
     with docker.engine() as client:
-        return for_each_environment(
-            environments, lambda env: with_engine_errors(_compare_freeze, client, repo, env)
-        )
+        return for_each_environment(environments, lambda env: with_engine_errors(compare, client, env))
 
 
 def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
@@ -87,9 +93,9 @@ def run(
         return docker_command, 0 if dry_run else process.run_interactive(docker_command)
 
 
-def freeze_workspace(workspace: Workspace) -> CommandReport:
+def freeze_workspace(workspace: Workspace, watcher: Watcher) -> CommandReport:
     """Compares the image of every environment with its lock and its record."""
-    return report_outcomes(freeze(workspace.repo, workspace.environments))
+    return report_outcomes(freeze(workspace.repo, workspace.environments, show_status=watcher.status))
 
 
 def run_workspace(workspace: Workspace, *, command: str, dry_run: bool) -> CommandReport:

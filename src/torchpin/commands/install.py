@@ -67,11 +67,13 @@ def install(
     into = (into or repo.root / ".venvs" / env.name).absolute()
     environ = uv.uv_environment(repo.settings)
     with temporary_folder() as folder:
-        _make_venv(env, into, environ, folder)
+        with progress.step(show_status, f"making {into}"):
+            _make_venv(env, into, environ, folder)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
         for path, (package, file) in plan.context_packages(local_env, locked).items():
-            package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
+            with progress.step(show_status, f"fetching {package.filename}"):
+                package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
         environ |= {"TMPDIR": str(folder), export.FILES_VARIABLE: (folder / "packages").as_uri()}
         sizes = {layer.file: _file_sizes(layer) for layer in layers}
         for step in layer_steps(env, locked):

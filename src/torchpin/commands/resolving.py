@@ -98,7 +98,8 @@ def resolution_inputs(
             for source in env.service.sources
             if source.requirements or source.is_package
         )
-        located = package_files.locate_files(repo.root, env, repo.settings)
+        with step(show_status, f"{env.name}: reading files that are in no index"):
+            located = package_files.locate_files(repo.root, env, repo.settings)
         yield ResolutionInputs(index=address, upstreams=upstreams, located=located)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,19 @@ from torchpin.commands.build_steps import build_steps
 from torchpin.errors import InputError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
+from torchpin.progress import step
 from torchpin.tools import uv_install
 from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
 from torchpin.tools.files import expect_inside, make_work_folder
 from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torchpin.commands.report import EventCallback
     from torchpin.model import Environment, StatusCallback
+    from torchpin.tools.buildx import MachineBuild
     from torchpin.workspace.generated import Rendering
     from torchpin.workspace.workspace import Repository
 
@@ -98,7 +101,7 @@ def run_buildx(
 
     `sizes`: the bytes that layers install, by their titles; `packages`: those of each package's file.
     """
-    from torchpin.tools import builders, buildx, engine_images
+    from torchpin.tools import buildx, engine_images
 
     rendered, labels = rendered_and_labels
     version = buildx.expect_buildx()
@@ -108,6 +111,33 @@ def run_buildx(
     log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
     show_status(f"{env.name}: building; log: {log}")
+    with ExitStack() as stack:
+        with step(show_status, f"{env.name}: preparing the build context"):
+            prepared = _prepared_context(client, repo, env, options, rendered)
+            context, machine = stack.enter_context(prepared)
+        command = build_command(
+            *(repo, env, labels, options, context, machine.secrets),
+            is_prefix=is_prefix,
+            compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
+            progress=buildx.RAW if buildx.reports_json(version) else "plain",
+        )
+        with build_steps(show_status, env.name, sizes, packages) as show:
+
+            def follow(event: build_log.Event) -> None:
+                show(event)
+                watch(replace(event, environment=env.name))
+
+            lines = buildx.build(command, log, follow)
+    return lines, log
+
+
+@contextmanager
+def _prepared_context(
+    client: Any, repo: Repository, env: Environment, options: BuildOptions, rendered: Rendering
+) -> Iterator[tuple[Path, MachineBuild]]:
+    """A temporary folder with the build context of a rendering, and the build as this machine needs it."""
+    from torchpin.tools import builders, buildx
+
     with (
         temporary_folder() as folder,
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
@@ -122,20 +152,7 @@ def run_buildx(
             settings=repo.settings,
             machine_files=machine.files,
         ) as context:
-            command = build_command(
-                *(repo, env, labels, options, context, machine.secrets),
-                is_prefix=is_prefix,
-                compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
-                progress=buildx.RAW if buildx.reports_json(version) else "plain",
-            )
-            with build_steps(show_status, env.name, sizes, packages) as show:
-
-                def follow(event: build_log.Event) -> None:
-                    show(event)
-                    watch(replace(event, environment=env.name))
-
-                lines = buildx.build(command, log, follow)
-    return lines, log
+            yield context, machine
 
 
 def build_prefix(

@@ -15,6 +15,7 @@ from torchpin import paths
 from torchpin.errors import ToolError, TorchpinError
 from torchpin.lab import docker_engine
 from torchpin.lab.leftovers import note_build_cache
+from torchpin.progress import step
 from torchpin.tools import buildx, docker, files, process
 from torchpin.tools.cache import cache_folder, partial_file
 from torchpin.tools.scratch import temporary_folder
@@ -45,7 +46,8 @@ def base_image(
             cached = docker_engine.build_cache_ids(client)
             note_build_cache(scratch.parent, cached)
             tag = f"{prefix}/base:1"
-            _make_base(client, service, settings, tag, show_status)
+            with step(show_status, "lab: making the base image", is_part=True):
+                _make_base(client, service, settings, tag, show_status)
     except TorchpinError as error:
         yield "", str(error).splitlines()[0]
         return

@@ -126,7 +126,7 @@ def freeze(_: Context, service: str = "", variant: str = "") -> None:
 
     with task_run() as run:
         workspace = open_workspace(Selection(service=service, variant=variant), run.watcher)
-        run.report(freeze_workspace(workspace))
+        run.report(freeze_workspace(workspace, run.watcher))
 
 
 @command(
