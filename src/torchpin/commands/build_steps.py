@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class _Row:
     """A running step of a build."""
 
     def __init__(self, row: Step, packages: Mapping[str, int]) -> None:
-        self.step, self.size = row, row.total
+        self.step, self.size, self.start = row, row.total, time.monotonic()
         self.installed = InstalledPackages(row, packages)
 
 
@@ -112,7 +113,8 @@ class _BuildSteps:
         row = self._rows.pop(event.step, None)
         if row is None:
             return
-        seconds = event.seconds or 0.0
+        # BuildKit tells no time of what failed, and what was cached took none
+        seconds = time.monotonic() - row.start if event.kind == "failed" else event.seconds or 0.0
         canceled = event.text.startswith("CANCELED")
         self._show(
             StepEnded(

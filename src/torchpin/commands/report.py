@@ -49,8 +49,8 @@ def _no_progress() -> AbstractContextManager[EventCallback]:
 class Watcher:
     """Where a running command reports to; nowhere by default.
 
-    `status`: a line about the next step. `notice`: a line that is not part of the output. `report`: a stage that has ended.
-    `progress`: follows the events of builds while it is entered.
+    `status`: a line about the next step; progress too, where it is a `progress.StepStatus`. `notice`: a line that is not
+    part of the output. `report`: a stage that has ended. `progress`: follows the events of builds while it is entered.
     """
 
     status: StatusCallback = ignore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,21 +90,25 @@ def test_steps_and_bytes_are_counted(shown: list[StepEvent]) -> None:
     ids=["failed", "canceled", "still running"],
 )
 def test_what_has_not_ended_when_a_build_fails_is_ended(
-    shown: list[StepEvent], event: Event | None, outcome: str
+    shown: list[StepEvent], event: Event | None, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    times = count(100.0)
+    monkeypatch.setattr("torchpin.commands.build_steps.time.monotonic", lambda: next(times))
+
     def fail() -> None:
         with build_steps(StepStatus(print, shown.append), "lora-gpu") as take:
-            for each_event in [*BUILD, *([event] if event else [])]:
-                take(each_event)
+            for row in [*BUILD, *([event] if event else [])]:
+                take(row)
             raise ToolError("the build failed")
 
     with pytest.raises(ToolError):
         fail()
     started = {event.key for event in shown if isinstance(event, StepStarted)}
-    ended = {event.key: event.outcome for event in shown if isinstance(event, StepEnded)}
+    ended = {event.key: event for event in shown if isinstance(event, StepEnded)}
     assert started == {*ended}
     layer = next(event.key for event in shown if isinstance(event, StepStarted) and "layer" in event.title)
-    assert ended[layer] == outcome
+    assert ended[layer].outcome == outcome
+    assert (ended[layer].seconds > 0) == (event is not None)  # else a failure would be too quick to be shown
 
 
 def test_a_plain_log_is_followed_without_a_plan(shown: list[StepEvent]) -> None:
