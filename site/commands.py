@@ -21,7 +21,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Lock": ("lock", "outdated", "audit", "export"),
     "Build and run": ("clone", "render", "plan", "build", "bake", "affected", "install", "run", "freeze"),
     "Update": ("bump", "diff"),
-    "Verify and document": ("verify", "document", "services", "why"),
+    "Verify and document": ("verify", "document", "services", "report", "why"),
     "torchpin itself": ("doctor", "completion", "facts"),
 }
 _OPENING = """\

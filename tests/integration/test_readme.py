@@ -209,7 +209,10 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "torchpin freeze --service lora": Run(
         text="lora-gpu is not built from its description", code=1, engine=True
     ),
+    "torchpin services": Run(text="lora-gpu"),
+    "torchpin report --html report.html": Run(text="report.html", place="changed"),
     # bump.md
+    "torchpin bump": Run(text="`torchpin bump` needs WHAT", code=2),
     "torchpin bump torch==2.8.0": Run(
         text="lora: planned changes",
         command="torchpin bump torch==2.8.0 --dry-run --offline",
@@ -229,6 +232,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     # ci.md
     "torchpin judge": Run(text="zopilot"),
     "torchpin render --check": Run(text="nothing is wrong: "),
+    "torchpin document": Run(text="same   docs/PINNING.md", place="changed"),
     "torchpin document --check": Run(text="nothing is wrong: "),
     "torchpin verify --require network": Elsewhere(
         reason="needs GitHub", test="tests/integration/cli/test_lock_and_documents.py"
