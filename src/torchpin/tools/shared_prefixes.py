@@ -29,12 +29,11 @@ if TYPE_CHECKING:
     from torchpin.tools.docker import Client
     from torchpin.tools.prefix_layers import PrefixLayers
 
-Entry = tuple[
-    str, str, int, str
-]  # path in the image, kind, mode, and the digest of its content or where a link leads
+# Its path in the image, its kind and mode, and the digest of its content or where a link leads.
+Entry = tuple[str, str, int, str]
 _ABOVE, _ENVIRONMENT = "opt", "opt/venv"
 _FROM_SOURCE = "/run/torchpin/layers/"  # in the steps that install packages of which there are sources only
-_IN_ENVIRONMENT = (ENVIRONMENT_STEP, " -m compileall ")  # in the other steps that write there
+_IN_ENVIRONMENT = (ENVIRONMENT_STEP, " -m compileall ", "/run/torchpin/wheels")  # in others that write there
 _CHUNK = 1 << 20
 _FOLDER = 0o755
 
@@ -57,13 +56,13 @@ class SharedPrefix:
         others = [(diff_id, step) for diff_id, step in layers if _FROM_SOURCE not in step]
         blobs = self._of_engine([diff_id for diff_id, _ in others])
         if len(others) < len(layers):
-            below = [
+            beside = [
                 blob
                 for blob, (_, step) in zip(blobs, others, strict=True)
                 if any(words in step for words in _IN_ENVIRONMENT)
             ]
             number = next(number for number, (_, step) in enumerate(layers) if _FROM_SOURCE in step)
-            blobs.insert(number, self._from_source(below))
+            blobs.insert(number, self._from_source(beside))
             others.insert(number, ("", "; ".join(step for _, step in layers if _FROM_SOURCE in step)))
         config["rootfs"]["diff_ids"] = [blob.diff_id for blob in blobs]
         config["history"] = [{"created_by": step} for _, step in others]
@@ -84,10 +83,10 @@ class SharedPrefix:
                         kept[diff_id] = self.store.add(diff_id, content)
         return [blob for diff_id in diff_ids if (blob := kept[diff_id])]
 
-    def _from_source(self, below: list[LayerBlob]) -> LayerBlob:
-        """The layer of what is in the environment and not in the layers below."""
+    def _from_source(self, beside: list[LayerBlob]) -> LayerBlob:
+        """The layer of what is in the environment and in none of some other layers."""
         known: set[Entry] = set()
-        for blob in below:
+        for blob in beside:
             with (
                 Path(blob.path).open("rb") as packed,
                 plain(packed) as content,
