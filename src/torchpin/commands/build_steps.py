@@ -71,7 +71,7 @@ class _BuildSteps:
             self._output(event)
         else:
             self._end(event)
-        total = max(self._planned, len(self._ended))
+        total = max(self._planned, len(self._ended)) if self._planned else 0  # a plain log has no plan
         cached = f"{len(self._cached)} from the cache" if self._cached else ""
         self._building.advance(len(self._ended), total=total, note=cached)
 
@@ -107,7 +107,8 @@ class _BuildSteps:
             row.step.advance(note=event.bytes or event.text.strip())
 
     def _end(self, event: Event) -> None:
-        self._ended.add(event.step)
+        if event.kind != "failed":
+            self._ended.add(event.step)
         if event.kind == "cached":
             self._cached.add(event.step)
         row = self._rows.pop(event.step, None)

@@ -115,4 +115,11 @@ def test_a_plain_log_is_followed_without_a_plan(shown: list[StepEvent]) -> None:
     follow(shown, [event for event in BUILD if event.kind != "planned"])
     image = next(event.key for event in shown if isinstance(event, StepStarted))
     counts = [event for event in shown if isinstance(event, StepAdvanced) and event.key is image]
-    assert (counts[-1].done, counts[-1].total) == (3, 3)
+    assert (counts[-1].done, counts[-1].total) == (3, 0)
+
+
+def test_what_failed_is_not_done(shown: list[StepEvent]) -> None:
+    follow(shown, [*BUILD, Event(step=4, kind="failed", text="ERROR: exit code: 1")])
+    image = next(event.key for event in shown if isinstance(event, StepStarted))
+    counts = [event for event in shown if isinstance(event, StepAdvanced) and event.key is image]
+    assert (counts[-1].done, counts[-1].total) == (3, 4)
