@@ -36,11 +36,11 @@ text { fill: #f0f6fc; }
 
 def release_range(gpu: str, channel: str) -> str:
     """The series of torch on a channel with code for a GPU, `2.7-2.11`; empty without any."""
-    known = facts.gpu(gpu)
-    if known is None:
+    gpu_facts = facts.gpu(gpu)
+    if gpu_facts is None:
         message = f"{gpu} is not in the facts"
         raise ValueError(message)
-    releases = build_ranges(known).get(channel)
+    releases = build_ranges(gpu_facts).get(channel)
     if releases is None:
         return ""
     first, last = map(major_minor, releases)
@@ -77,8 +77,8 @@ def picture_text() -> str:
 
 
 def _architecture(gpu: str) -> str:
-    known = facts.gpu(gpu)
-    return (known.architecture if known else "").removesuffix(" Lovelace")
+    gpu_facts = facts.gpu(gpu)
+    return (gpu_facts.architecture if gpu_facts else "").removesuffix(" Lovelace")
 
 
 def _center(column: int) -> float:

@@ -106,11 +106,13 @@ def _relink(
 
 def site_target(target: str, place: str, path: str, root: Path, places: dict[str, str]) -> str | None:
     """What a link of a page becomes on the site; None where it names nothing in the repository."""
-    own = next((target.removeprefix(start) for start in (GITHUB, RAW) if target.startswith(start)), None)
-    if own is None and (re.match(r"[a-z]+:", target) or target.startswith("#")):
+    committed = next(
+        (target.removeprefix(start) for start in (GITHUB, RAW) if target.startswith(start)), None
+    )
+    if committed is None and (re.match(r"[a-z]+:", target) or target.startswith("#")):
         return target
-    named, hash_, anchor = (target if own is None else own).partition("#")
-    file = os.path.normpath(Path(path).parent / named) if own is None else named
+    named, hash_, anchor = (target if committed is None else committed).partition("#")
+    file = os.path.normpath(Path(path).parent / named) if committed is None else named
     if file in places:
         return os.path.relpath(places[file], Path(place).parent) + hash_ + anchor
     return f"{GITHUB}{file}{hash_}{anchor}" if (root / file).exists() else None

@@ -143,10 +143,10 @@ def test_the_action_and_the_hooks_have_what_the_page_about_ci_names() -> None:
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     assert {*action["steps"][1]["with"]} <= {*inputs}
     assert {"strict", "require", "judge", "verify"} <= {*inputs}
-    known = {
+    offered = {
         hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     }
-    assert {hook["id"] for hook in hooks["repos"][0]["hooks"]} == known
+    assert {hook["id"] for hook in hooks["repos"][0]["hooks"]} == offered
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------

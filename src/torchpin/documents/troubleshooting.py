@@ -37,8 +37,8 @@ _WHEN = {"build": "while the image is built", "run": "when the container runs"}
 
 def troubleshooting_sections(failures: tuple[facts.KnownFailure, ...] | None = None) -> dict[str, str]:
     """The section of docs/TROUBLESHOOTING.md: a table of the messages by topic, then an entry for each message."""
-    known = failures or facts.failures()
-    by_topic = {topic: [failure for failure in known if failure.topic == topic] for topic in TOPICS}
+    failures = failures or facts.failures()
+    by_topic = {topic: [failure for failure in failures if failure.topic == topic] for topic in TOPICS}
     rows = [
         (topic, "<br>".join(symptom_link(failure.title) for failure in of_topic))
         for topic, of_topic in by_topic.items()
