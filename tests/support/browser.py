@@ -103,12 +103,12 @@ class Browser:
     def violations(self) -> list[str]:
         """What axe-core finds against WCAG 2.2 (A, AA) and its best practices, with the elements."""
         self.evaluate(axe_source())
-        found = self.driver.execute_async_script(
+        answer = self.driver.execute_async_script(
             "axe.run(document, {resultTypes: ['violations']}).then(arguments[arguments.length - 1])"
         )
         return [
             f"{rule['id']}: {node['html'][:160]} {node.get('failureSummary', '')}"
-            for rule in found["violations"]
+            for rule in answer["violations"]
             for node in rule["nodes"]
         ]
 

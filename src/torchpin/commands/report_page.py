@@ -45,8 +45,8 @@ def report_selection(selection: Selection, watcher: Watcher) -> CollectedReport:
     """How the selected services stand, by every check of committed files. Neither network nor an engine is used."""
     workspace = open_workspace(selection, watcher, partly=True)
     repo = replace(workspace.repo, notes=False)
-    known = answers(repo, workspace.environments, Question(kind="verify", renderings=True))
-    results = [result for answer in known.values() for result in answer.results]
+    by_environment = answers(repo, workspace.environments, Question(kind="verify", renderings=True))
+    results = [result for answer in by_environment.values() for result in answer.results]
     report = collect_report(repo, workspace.environments, results)
     return CollectedReport(report=report, exit_code=workspace.exit_code)
 
