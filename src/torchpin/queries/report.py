@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from torchpin.checks.report import Entry, entries
@@ -382,9 +382,5 @@ def cell_words(cell: Cell) -> str:
 
 
 def report_document(report: Report) -> dict[str, Any]:
-    """A report for programs, with the sums and the names that follow from its fields."""
-    from dataclasses import asdict
-
-    document = asdict(report)
-    document["attention"] = list(report.attention)
-    return document
+    """A report for programs, with the names of the services that need attention."""
+    return {**asdict(report), "attention": list(report.attention)}
