@@ -114,12 +114,10 @@ def _failure_clauses(results: Sequence[Result], strict: bool, require: Sequence[
     if "lock" in require and any(lacks(result, ("lock",)) for result in results):
         unlocked = dict.fromkeys(result.environment for result in results if lacks(result, ("lock",)))
         clauses.append(f"{_names(list(unlocked), 'environment')} not locked")
-    missing = [
-        need for need in require if need != "lock" and any(lacks(result, (need,)) for result in results)
-    ]
-    if missing:
-        names = ", ".join(_NEEDS.get(need, need) for need in missing)
-        clauses.append(f"failed, since `--require` wants what is missing ({names})")
+    missing = [need for need in require if need != "lock"]
+    notes = dict.fromkeys(result.note for result in results if lacks(result, missing))
+    if notes:
+        clauses.append(f"failed, since `--require` wants what is missing ({'; '.join(notes)})")
     return clauses
 
 

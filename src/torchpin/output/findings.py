@@ -62,9 +62,12 @@ def print_results(
     """
     out = console(sys.stderr if to_stderr else sys.stdout)
     several = _services_with_variants(results)
-    for same in _same_entries(results):
+    paragraphs = _same_entries(results)
+    for same in paragraphs:
         _print_paragraph(out, same, several)
     if is_quiet():
+        if failed and not paragraphs:  # by an option alone, such as --require
+            print_hanging(out, Text(last or summary_sentence(results), style=_STYLES["error"]), 2)
         return
     for notice in notices:
         print_hanging(out, Text.assemble(("notice: ", _STYLES["notice"]), notice), 2)

@@ -256,3 +256,9 @@ def test_force_color_colours_a_pipe_and_wraps_nothing(monkeypatch: pytest.Monkey
     message = "no code " * 20
     findings.print_entry(console(stream), Entry(kind="error", check="GPU001", title="t", message=message))
     assert stream.getvalue() == f"\x1b[1;31merror[GPU001] \x1b[0m{message.strip()}\n"
+
+
+def test_a_quiet_task_says_why_an_option_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with task_output("verify", quiet=True):
+        findings.print_results([make_result(status="ok")], last="failed, since …", failed=True)
+    assert capsys.readouterr().out == "failed, since …\n"
