@@ -42,7 +42,9 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     **{command: COMPARED for command, output in SCREENS.items() if output},
     "git clone https://github.com/torchpin/torchpin": SET_UP,
     "cd torchpin": SET_UP,
-    f"{BOOTSTRAP} invoke build --service lora --lab": Run(text="lora-gpu", engine=True),
+    f"{BOOTSTRAP} invoke build --service lora --lab": Run(
+        text="lora-gpu: built and checked in the lab: 19 of 90 packages, with stubs for torch", engine=True
+    ),
     f"{BOOTSTRAP} nox": Run(
         text="* integration -> ", command=f"{BOOTSTRAP} nox --list", reason="it runs this test"
     ),
@@ -86,7 +88,9 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         place="own",
         reason=REAL_FAMILY,
     ),
-    "torchpin build --service whisper --lab": Run(text="whisper-gpu", place="own", engine=True),
+    "torchpin build --service whisper --lab": Run(
+        text="whisper-gpu: built and checked in the lab: ", place="own", engine=True
+    ),
     "torchpin verify": Run(text="is not pinned by digest", code=1, place="own"),
     "torchpin doctor": Run(text="Python"),
     "torchpin explain GPU001": Run(text="docs/CHECKS.md#gpu001"),

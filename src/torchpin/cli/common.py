@@ -21,7 +21,7 @@ VARIANT = {"variant": "the variant, such as gpu; all variants if omitted"}
 CHECK = {"check": "write nothing; list what would change, and exit with 1 if anything would"}
 OVERWRITE = {"overwrite": "write over generated text that was edited by hand, too"}
 LAB = {
-    "lab": "run on a scratch copy, with small stubs for torch, sources and base image; everything else is real"
+    "lab": "run on a scratch copy, with stubs of torch, sources and base image, and without large packages"
 }
 GPU = {"gpu": "judge for this GPU instead of the described ones; may be given several times"}
 HTML = {"html": "also write the report of it, one HTML page, to this file"}

@@ -171,7 +171,7 @@ def _build(
         inputs = (lock, rendered)
         with step(show_status, f"{env.name}: recording what the image holds"):
             report = write_record(client, repo, env, inputs, image, tags, overwrite=options.overwrite)
-        for warning in file_warnings(env, report):
+        for warning in () if repo.lacks_libraries else file_warnings(env, report):
             show_status(warning)
     pushed = ""
     if options.push:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -255,15 +254,13 @@ def _verify(
 ) -> None:
     """Runs the probe with the plan's expectations, then the service's smoke test, in a native environment."""
     python, (runtime, smoke_script) = str(into / "bin" / "python"), scripts
-    expectations = plan.probe_expectations(env, locked, home=str(repo.root))
+    expectations = plan.probe_expectations(
+        env, locked, home=str(repo.root), has_libraries=not repo.lacks_libraries
+    )
     runtime_folder = folder / "runtime"
     files.write_files({runtime_folder / name: text for name, text in runtime.items()})
     files.write_files({folder / "expect.json": json.dumps(expectations)})
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}  # the probe sees `into` alone
-    }
+    environ = process.plain_environment()  # the probe sees `into` alone
     proof = (
         *(python, "-B", str(runtime_folder / "prove.py"), str(folder / "proof.json"), str(smoke_script)),
         *("--expect", str(folder / "expect.json")),

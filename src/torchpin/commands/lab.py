@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, Workspace, open_workspace
 from torchpin.description.environments import select_environments
-from torchpin.errors import ToolError, TorchpinError
+from torchpin.errors import TorchpinError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,9 +38,10 @@ class LabStageError(TorchpinError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabWorkspace(Workspace):
-    """A lab's scratch copy, with its lab."""
+    """A lab's scratch copy, with its lab; `opening`: what it was to stand for, a line an environment."""
 
     lab: Lab
+    opening: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -61,6 +62,8 @@ def workspace_for(
     if lab:
         with lab_workspace(selection, watcher=watcher, needs=needs) as scratch:
             yield scratch
+        for line in scratch.opening:
+            watcher.status(line)
     else:
         yield open_workspace(selection, watcher, partly=partly)
 
@@ -72,29 +75,72 @@ def lab_workspace(
     watcher: Watcher,
     needs: Sequence[LabStage] = (),
     docker: bool = False,
+    full: bool = False,
+    keep: bool = False,
     updated_environments: Sequence[Environment] = (),
 ) -> Iterator[LabWorkspace]:
     """A scratch copy of the selected environments. `docker`: with an engine, where one can be reached; `needs` as above.
 
-    `updated_environments`: the environments as an update will have them.
+    `full`, `keep` as `open_lab` has them; what is kept is named at the end. `updated_environments`: the environments as an
+    update will have them.
     """
     from torchpin.lab.lab import open_lab
 
     workspace = open_workspace(selection, watcher)
-    with open_lab(
-        workspace.repo,
-        workspace.environments,
-        updated_environments=updated_environments,
-        docker=docker,
-        show_status=watcher.status,
-    ) as lab:
-        scratch = LabWorkspace(repo=lab.repo, environments=lab.environments, lab=lab)
-        for stage in needs:
-            _run_stage(stage, scratch, watcher)
-        yield scratch
-    watcher.status(
-        "lab: the scratch copy, its index, its images and its build cache are gone; this repository was not touched"
-    )
+    opening = show_opening(workspace, watcher, full=full)
+    lab = None
+    try:
+        with open_lab(
+            workspace.repo,
+            workspace.environments,
+            updated_environments=updated_environments,
+            docker=docker,
+            full=full,
+            keep=keep,
+            show_status=watcher.status,
+        ) as lab:
+            scratch = LabWorkspace(repo=lab.repo, environments=lab.environments, lab=lab, opening=opening)
+            for stage in needs:
+                _run_stage(stage, scratch, watcher)
+            yield scratch
+    except Exception:
+        if lab and keep:
+            _show_kept(lab, watcher)
+        raise
+    if keep:
+        _show_kept(lab, watcher)
+    else:
+        watcher.status(
+            "lab: its copy, index, images and build cache are removed; this repository was not touched"
+        )
+
+
+def show_opening(workspace: Workspace, watcher: Watcher, *, full: bool) -> tuple[str, ...]:
+    """Shows what a lab of these environments is going to stand for, and returns it, a line an environment."""
+    from torchpin.lab.lab import require_locks
+    from torchpin.lab.scope import expected_scope
+    from torchpin.lab.stands_for import left_out_lines, opening_line
+
+    locks = require_locks(workspace.repo, workspace.environments)
+    lines = []
+    for env in workspace.environments:
+        scope = expected_scope(env, locks[env.name], full=full)
+        lines.append(opening_line(env, scope))
+        watcher.status(lines[-1])
+        for line in left_out_lines(env, scope):
+            watcher.detail(line)
+    return tuple(lines)
+
+
+def _show_kept(lab: Lab, watcher: Watcher) -> None:
+    """Where a lab that is kept is, and how it is removed."""
+    images = " ".join(lab.kept_images)
+    root = lab.repo.root
+    watcher.status(f"lab: kept {root}, with locks, Dockerfiles, records and documents as they are made")
+    if images:
+        watcher.status(f"lab: kept {images}; `docker run --rm {lab.kept_images[0]}` starts it")
+    remove_images = f"docker image rm {images} && " if images else ""
+    watcher.status(f"lab: `{remove_images}rm -r {lab.folder}` removes what is kept")
 
 
 def _run_stage(stage: LabStage, workspace: Workspace, watcher: Watcher) -> None:
@@ -115,21 +161,7 @@ def _require_success(stage: str, report: CommandReport, watcher: Watcher) -> Non
         raise LabStageError(stage, report.exit_code)
 
 
-def build_images(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
-    """Builds the selected images; with `options.lab` in the lab, from the locks to the documents.
-
-    Raises ToolError, with the way that needs no Docker, where there is no engine.
-    """
-    if options.lab:
-        return _build_in_lab(selection, options, watcher)
-    workspace = open_workspace(selection, watcher)
-    try:
-        return _build(workspace, options, watcher)
-    except ToolError as error:
-        raise ToolError(f"{error}\n{_without_docker_hint(workspace.environments[0])}") from None
-
-
-def _build(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
+def build_workspace(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
     from torchpin.commands.standing_images import standing_images
 
     chosen = tuple(env for env in workspace.environments if options.platform in {"", env.variant.platform})
@@ -148,58 +180,6 @@ def _build(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> Com
             watch=watch,
         )
     return report_outcomes(outcomes, tabulated=True)
-
-
-def _without_docker_hint(env: Environment) -> str:
-    return (
-        "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:\n"
-        f"    invoke install --service {env.service.name}"
-    )
-
-
-def _build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
-    """Lock, clone, render, build (or install, without an engine), records, documents, verify."""
-    from torchpin.commands.generate import write_documents
-
-    with lab_workspace(selection, watcher=watcher, needs=("lock", "clone"), docker=True) as workspace:
-        built = (
-            _build(workspace, options, watcher) if workspace.lab.has_docker else _install(workspace, watcher)
-        )
-        if built.exit_code:
-            _keep_logs(workspace.lab, watcher)
-        if built.exit_code or options.dry_run:
-            return built
-        watcher.report(built)
-        watcher.report(report_outcomes(write_documents(workspace.repo)))
-        return _verify_build(workspace, workspace.lab)
-
-
-def _install(workspace: Workspace, watcher: Watcher) -> CommandReport:
-    from torchpin.commands.install import install
-
-    outcomes = [install(workspace.repo, env, show_status=watcher.status) for env in workspace.environments]
-    return report_outcomes(outcomes, tabulated=True)
-
-
-def _keep_logs(lab: Lab, watcher: Watcher) -> None:
-    from torchpin.lab.lab import keep_logs
-
-    for log in keep_logs(lab):
-        watcher.status(f"lab: the build's log was kept: {log}")
-
-
-def _verify_build(workspace: Workspace, lab: Lab) -> CommandReport:
-    from torchpin.commands import judge
-
-    results = judge.verify(workspace.repo, workspace.environments)
-    exit_code = judge.exit_code(results)
-    how = (
-        "built and verified as an image"
-        if lab.has_docker
-        else f"installed and verified without an image ({lab.no_docker_reason})"
-    )
-    summary = f"lab: locked, cloned, rendered, {how}, documented and verified"
-    return CommandReport(results=results, summary="" if exit_code else summary, exit_code=exit_code)
 
 
 def bump_in_lab(
@@ -230,6 +210,7 @@ def _bump_service(
     from torchpin.commands.build import BuildOptions
     from torchpin.commands.bump import bump
     from torchpin.commands.bump_plan import plan_bump
+    from torchpin.lab.stands_for import closing_line
 
     with lab_workspace(
         Selection(service=service_plan.service),
@@ -239,7 +220,7 @@ def _bump_service(
         updated_environments=select_environments([service_plan.service_after]),
     ) as workspace:
         if workspace.lab.has_docker and request.build:
-            _require_success("build", _build(workspace, BuildOptions(), watcher), watcher)
+            _require_success("build", build_workspace(workspace, BuildOptions(), watcher), watcher)
         own = replace(request, reasons=relevant_reasons(service_plan.openings, request.reasons))
         lab_plan = plan_bump(workspace.repo, own, services=(service_plan.service,))
         show(lab_plan)
@@ -251,4 +232,14 @@ def _bump_service(
             request.options,
             show_status=watcher.status,
         )
-        return report_outcomes(outcomes)
+        report = report_outcomes(outcomes)
+        lines = [
+            closing_line(
+                workspace.lab.described(env),
+                workspace.lab.scope(env),
+                done="updated",
+                has_image=workspace.lab.has_docker,
+            )
+            for env in workspace.environments
+        ]
+    return report if report.exit_code else replace(report, summary="\n".join(lines))

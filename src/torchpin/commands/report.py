@@ -49,11 +49,13 @@ def _no_progress() -> AbstractContextManager[EventCallback]:
 class Watcher:
     """Where a running command reports to; nowhere by default.
 
-    `status`: a line about the next step; progress too, where it is a `progress.StepStatus`. `notice`: a line that is not
-    part of the output. `report`: a stage that has ended. `progress`: follows the events of builds while it is entered.
+    `status`: a line about the next step; progress too, where it is a `progress.StepStatus`. `detail`: a line for those who
+    want all. `notice`: a line that is not part of the output. `report`: a stage that has ended. `progress`: follows the
+    events of builds while it is entered.
     """
 
     status: StatusCallback = ignore
+    detail: StatusCallback = ignore
     notice: StatusCallback = ignore
     report: Callable[[CommandReport], object] = ignore
     progress: Callable[[], AbstractContextManager[EventCallback]] = _no_progress

@@ -41,6 +41,8 @@ class BuildOptions:
     full_proof: bool = False
     dry_run: bool = False
     lab: bool = False
+    full: bool = False  # in the lab: packages of any size
+    keep: bool = False  # in the lab: leave its folder and its images
     overwrite: bool = False  # records and documents that were edited by hand
     attestations: Attestations = NO_ATTESTATIONS
     assemble: bool = False  # from locked wheels; what has to run is built
@@ -55,6 +57,9 @@ class BuildOptions:
             raise InputError(
                 "`--assemble` conflicts with `--sbom` and `--provenance`: buildx attests what it builds; leave one of them out"
             )
+        if (self.full or self.keep) and not self.lab:
+            option = "--full" if self.full else "--keep"
+            raise InputError(f"`{option}` is about the lab; pass `--lab` too, or leave it out")
         if self.push and self.lab:
             raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
 

@@ -194,10 +194,13 @@ def _ownership(user: str) -> str:
     return user if ":" in user or not user else f"{user}:{user}"
 
 
-def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
+def probe_expectations(
+    env: Environment, lock: Lock, *, home: str | None = None, has_libraries: bool = True
+) -> dict[str, object]:
     """The content of expect.json, which the probe compares an environment with.
 
-    `home` is the folder of the sources, by default that of the image.
+    `home` is the folder of the sources, by default that of the image; without `has_libraries` no package has to find those
+    that its files need.
     """
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     versions = {name: package.version for name, package in sorted(lock.packages.items())}
@@ -223,7 +226,7 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
             **_loaded_expectations(env, lock),
         },
         "imports": list(env.service.imports),
-        "requested": sorted(requested_packages(env, lock)),
+        "requested": sorted(requested_packages(env, lock)) if has_libraries else [],
         "compiles": env.service.run.compiles is True,
         "sources": {
             (f"{home}/{source.path}" if home else f"{env.service.home}/{source.folder}"): source.commit
@@ -299,10 +302,11 @@ def build_context(
     runtime: Mapping[str, str],
     smoke: str,
     keys: Mapping[str, str] | None = None,
+    has_libraries: bool = True,
 ) -> BuildContext:
     """All that the build of an image reads, except its Dockerfile.
 
-    `keys` are the texts of the keys of Debian repositories by their paths.
+    `keys` are the texts of the keys of Debian repositories by their paths; `has_libraries` as in `probe_expectations`.
     """
     layers = [*(group.layer for group in package_groups(lock)), *([lock.build] if lock.build else [])]
     files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
@@ -311,9 +315,8 @@ def build_context(
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
     files[SMOKE_TEST] = smoke
     files[KEPT_PROOF] = NOTHING_KEPT
-    files[EXPECTATION] = (
-        json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
-    )
+    expectations = probe_expectations(env, lock, has_libraries=has_libraries) | access_expectations(env)
+    files[EXPECTATION] = json.dumps(expectations, indent=1) + "\n"
     sources = {f"sources/{source.name}": source for source in env.service.sources}
     return BuildContext(
         files=files,

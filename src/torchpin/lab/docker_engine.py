@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torchpin.tools import files, process
@@ -28,6 +32,9 @@ _UNNAMED_ENTRIES = (
 )
 
 
+_ATTEMPT_SECONDS = 1800  # for importing what is large, on an emulated platform too
+_PAUSE = 0.1  # seconds between two looks at a container
+_OUTPUT_LINES = 500  # the last ones of what it prints
 _ENDED = {"created", "exited", "dead"}  # states of containers
 
 
@@ -76,8 +83,67 @@ def run_in_image(client: Client, image: str, *command: str) -> str:
     return run_container(client, image, command).decode(errors="replace").strip()
 
 
+def run_attempt(
+    client: Client,
+    image: str,
+    *,
+    command: Sequence[str] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
+    seconds: float = _ATTEMPT_SECONDS,
+) -> tuple[int | None, str]:
+    """Run a command in an image, without network: its exit code, None where it still runs after so many seconds, and its output.
+
+    Without a command it is what the image runs when it is started. `files`: by their paths, put into the container first.
+    """
+    options: Any = {"entrypoint": [command[0]], "command": [*command[1:]]} if command else {}
+    container: Any = client.containers.create(image, network_mode="none", labels=[RUN_LABEL], **options)
+    try:
+        if files:
+            container.put_archive("/", _archive(files))
+        container.start()
+        end = time.monotonic() + seconds
+        while (state := _state(container))["Running"] and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        output = container.logs(tail=_OUTPUT_LINES).decode(errors="replace")
+        return (None if state["Running"] else state["ExitCode"]), state["Error"] + output
+    except api_error() as error:  # the program is not there
+        return 127, str(error)
+    finally:
+        container.remove(force=True)
+
+
+def _state(container: Any) -> dict[str, Any]:
+    container.reload()
+    state: dict[str, Any] = container.attrs["State"]
+    return state
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    """A tar of texts."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text in files.items():
+            content = text.encode()
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 def list_tags(client: Client, prefix: str) -> list[str]:
     return [tag for image in client.images.list() for tag in image.tags if tag.startswith(prefix)]
+
+
+def keep_images(prefix: str, kept_prefix: str) -> list[str]:
+    """Give each image below a prefix, but for base images, a name below another one; these names."""
+    kept = []
+    with engine() as client:
+        for tag in list_tags(client, f"{prefix}/"):
+            name, _, label = tag.removeprefix(f"{prefix}/").rpartition(":")
+            if label == "latest":  # base images have another one
+                client.images.get(tag).tag(f"{kept_prefix}/{name}", "latest")
+                kept.append(f"{kept_prefix}/{name}:latest")
+    return sorted(kept)
 
 
 def remove_ended_containers(client: Client, tags: Sequence[str]) -> int:

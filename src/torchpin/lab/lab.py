@@ -7,7 +7,8 @@ import platform
 import shutil
 import zipfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
@@ -19,14 +20,16 @@ from torchpin.errors import InputError, ToolError
 from torchpin.image.plan import left_out_files
 from torchpin.lab import base_image
 from torchpin.lab.channels import stub_channels
-from torchpin.lab.docker_engine import extend_image
-from torchpin.lab.leftovers import clear_leftovers, new_prefix
+from torchpin.lab.docker_engine import extend_image, keep_images
+from torchpin.lab.leftovers import IMAGE_PREFIX, clear_leftovers, new_prefix
 from torchpin.lab.origins import create_origins
 from torchpin.lab.reduce import reduce_service
+from torchpin.lab.scope import LabPackages, expected_scope, locked_scope
+from torchpin.lock import file_format
 from torchpin.tools import index_server, package_files, uv_install
 from torchpin.tools.copied_files import copy_members, list_members
 from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
-from torchpin.tools.scratch import LAB, temporary_folder
+from torchpin.tools.scratch import LAB, kept_folder, temporary_folder
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -50,16 +53,37 @@ print("smoke: ok, torch", torch.__version__, "is the lab's stub")
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """A scratch repository that can be locked and built."""
+    """A scratch repository that can be locked and built.
+
+    `original`: the repository that it was copied from, `locks`: the committed locks of its environments, by name. `full`: with
+    packages of any size. `kept_images`: their names once the lab has ended, where they are kept.
+    """
 
     repo: Repository
-    original: Repository  # the repository that it was copied from
+    original: Repository
     environments: tuple[Environment, ...]
+    locks: Mapping[str, Lock]
+    full: bool = False
     no_docker_reason: str = ""  # "" with Docker
+    kept_images: list[str] = field(default_factory=list)
 
     @property
     def has_docker(self) -> bool:
         return not self.no_docker_reason
+
+    @property
+    def folder(self) -> Path:
+        """All that the lab has made, but images."""
+        return self.repo.root.parent
+
+    def described(self, env: Environment) -> Environment:
+        """An environment of the lab as the original repository describes it."""
+        return next(known for known in select_environments(self.original.services) if known.name == env.name)
+
+    def scope(self, env: Environment) -> LabPackages:
+        """Which packages of the committed lock the lab's lock has."""
+        lab_lock = workspace.read_lock(self.repo, env)
+        return locked_scope(self.described(env), self.locks[env.name], lab_lock, full=self.full)
 
 
 @contextmanager
@@ -69,19 +93,20 @@ def open_lab(
     *,
     updated_environments: Sequence[Environment] = (),
     docker: bool = True,
+    full: bool = False,
+    keep: bool = False,
     show_status: StatusCallback,
 ) -> Iterator[Lab]:
     """A lab for these environments; at the end everything that it made is removed, also from the Docker engine.
 
-    `updated_environments` are the environments after a bump, whose torch is served as well; `show_status` prints a line.
+    `updated_environments` are the environments after a bump, whose torch is served as well; `full`: packages of any size are
+    real; `keep`: its folder and its images stay, unless it is interrupted; `show_status` prints a line.
     Raises ToolError on a machine that is not Linux, and InputError when an environment is not locked.
     """
-    if not uv_install.local_platform().startswith("linux/"):
-        raise ToolError("the lab requires Linux on x86_64 or aarch64, since its stubs are Linux wheels")
-    locks = {env.name: _committed_lock(repo, env) for env in environments}
+    locks = require_locks(repo, environments)
     clear_leftovers(show_status, uses_docker=docker)
     with ExitStack() as stack:
-        folder = stack.enter_context(temporary_folder(LAB))
+        folder = stack.enter_context(kept_folder(LAB) if keep else temporary_folder(LAB))
         prefix = new_prefix()
         scratch = folder / "monorepo"
         base, python, reason = _open_base(
@@ -90,21 +115,47 @@ def open_lab(
         _copy_repository(repo.root, scratch)
         _copy_own_files(repo.root, scratch, environments)
         _copy_wheels(repo.root, scratch, environments)
-        origins = create_origins(folder, environments, locks)
-        services = _reduce_services(environments, locks, origins, base=base, python=python)
+        _copy_locks(scratch, environments, locks, full=full)
+        origins = create_origins(folder, environments, locks, full=full)
+        services = _reduce_services(environments, locks, origins, base=base, python=python, full=full)
         served = stub_channels(services, updated_environments, locks)
         if base:
             services = tuple(_with_stub_base(folder, service, base, prefix, served) for service in services)
         _write_services(scratch, services)
         address = stack.enter_context(index_server.serve(served))
-        show_status(
-            f"lab: stub torch on {address}, Python {python}, {'base ' + base if base else 'no image'}"
-        )
+        show_status(f"lab: Python {python}; its index is at {address}")
         mirrors = _index_mirrors(address, served) | {name: url for name, (url, _) in origins.items()}
-        lab_repo = _open_scratch(repo, scratch, prefix, mirrors, served)
+        lab_repo = _open_scratch(repo, scratch, prefix, mirrors, served, full=full)
         names = {env.name for env in environments}
         chosen = tuple(env for env in select_environments(lab_repo.services) if env.name in names)
-        yield Lab(repo=lab_repo, original=repo, environments=chosen, no_docker_reason=reason)
+        lab = Lab(
+            repo=lab_repo,
+            original=repo,
+            environments=chosen,
+            locks=locks,
+            full=full,
+            no_docker_reason=reason,
+        )
+        if keep and base:
+            stack.push(partial(_keep_images, lab))
+        yield lab
+
+
+def require_locks(repo: Repository, environments: Sequence[Environment]) -> dict[str, Lock]:
+    """The committed locks, by environment, that a lab is made from.
+
+    Raises ToolError on a machine that is not Linux, and InputError when an environment is not locked.
+    """
+    if not uv_install.local_platform().startswith("linux/"):
+        raise ToolError("the lab requires Linux on x86_64 or aarch64, since its stubs are Linux wheels")
+    return {env.name: _committed_lock(repo, env) for env in environments}
+
+
+def _keep_images(lab: Lab, raised: type[BaseException] | None, *_: object) -> None:
+    """At the lab's end, unless it is interrupted: give its images names that no later lab clears."""
+    if raised is None or issubclass(raised, Exception):
+        kept = f"{IMAGE_PREFIX}/kept-{lab.folder.name.rpartition('-')[2].replace('_', '0')}"
+        lab.kept_images.extend(keep_images(lab.repo.prefix, kept))
 
 
 def _open_base(
@@ -124,7 +175,7 @@ def _open_base(
         base, reason = stack.enter_context(base_context)
         if base:
             return base, base_image.python_version(base), reason
-    show_status(f"lab: {reason}; using a native environment instead of an image")
+    show_status(f"lab: {reason}, so it installs on this machine and makes no image")
     return "", platform.python_version(), reason
 
 
@@ -177,6 +228,25 @@ def _copy_wheels(root: Path, scratch: Path, environments: Sequence[Environment])
         shutil.copyfile(wheel, scratch / path)
 
 
+def _copy_locks(
+    scratch: Path, environments: Sequence[Environment], locks: Mapping[str, Lock], *, full: bool
+) -> None:
+    """The committed locks without what is left out: the lab resolves to the versions that it finds in them."""
+    for env in environments:
+        lock, scope = locks[env.name], expected_scope(env, locks[env.name], full=full)
+        layers = tuple(
+            replace(layer, packages=tuple(row for row in layer.packages if row.name not in scope.left_out))
+            for layer in lock.layers
+        )
+        wheels = tuple(wheel for wheel in lock.wheels if wheel.name not in scope.left_out)
+        licenses = tuple(row for row in lock.licenses if row.name not in scope.left_out)
+        texts = file_format.lock_texts(
+            replace(lock, layers=layers, stage=None, wheels=wheels, licenses=licenses)
+        )
+        folder = scratch / paths.lock_folder(env.name)
+        write_files({folder / name: text for name, text in texts.items()})
+
+
 def _reduce_services(
     environments: Sequence[Environment],
     locks: Mapping[str, Lock],
@@ -184,12 +254,15 @@ def _reduce_services(
     *,
     base: str,
     python: str,
+    full: bool,
 ) -> tuple[Service, ...]:
     """Each service once, reduced by the lock of its first environment."""
     commits = {name: commit for name, (_, commit) in origins.items()}
     first_environments = {env.service.name: env for env in reversed(environments)}
     return tuple(
-        reduce_service(env.service, env, locks[env.name], base=base, python=python, commits=commits)
+        reduce_service(
+            env.service, env, locks[env.name], base=base, python=python, commits=commits, full=full
+        )
         for env in first_environments.values()
     )
 
@@ -210,7 +283,13 @@ def _index_mirrors(address: str, served: Channels) -> dict[str, str]:
 
 
 def _open_scratch(
-    repo: Repository, scratch: Path, prefix: str, mirrors: Mapping[str, str], served: Channels
+    repo: Repository,
+    scratch: Path,
+    prefix: str,
+    mirrors: Mapping[str, str],
+    served: Channels,
+    *,
+    full: bool,
 ) -> Repository:
     """The scratch repository with the lab's mirrors, and the machine's own for what is real in it."""
     real = {"pypi", "python"} | {
@@ -230,7 +309,8 @@ def _open_scratch(
         channel: {name: {file.filename: file.sha256 for file in files} for name, files in packages.items()}
         for channel, packages in served.items()
     }
-    return replace(workspace.open_repository(scratch, prefix=prefix), settings=settings, published=published)
+    opened = workspace.open_repository(scratch, prefix=prefix)
+    return replace(opened, settings=settings, published=published, lacks_libraries=full)
 
 
 def _with_stub_base(

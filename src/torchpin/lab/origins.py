@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from torchpin.lab.reduce import lab_package_names, requirement_name
+from torchpin.lab.scope import lab_package_names, requirement_name
 from torchpin.tools import process
 from torchpin.tools.files import write_files
 
@@ -30,12 +30,12 @@ py-modules = []
 
 
 def create_origins(
-    folder: Path, environments: Sequence[Environment], locks: Mapping[str, Lock]
+    folder: Path, environments: Sequence[Environment], locks: Mapping[str, Lock], *, full: bool = False
 ) -> dict[str, tuple[str, str]]:
     """Address and commit of a stub repository for each source, by the source's name."""
     return {
         source.name: _create_origin(
-            folder, source, locks[env.name], lab_package_names(env.service, locks[env.name])
+            folder, source, locks[env.name], lab_package_names(env.service, locks[env.name], full=full)
         )
         for env in environments
         for source in env.service.sources

@@ -14,7 +14,7 @@ from torchpin.output.documents import print_outcome_events, print_report_documen
 from torchpin.output.findings import print_results
 from torchpin.output.outcomes import print_outcomes, print_summary
 from torchpin.output.progress import print_build_event, step_view
-from torchpin.output.volume import is_quiet
+from torchpin.output.volume import is_quiet, is_verbose
 from torchpin.progress import StepStatus
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def command_watcher(form: Form, progress: str) -> Iterator[Watcher]:
     try:
         yield Watcher(
             status=StepStatus(beside_steps(line), view.take),
+            detail=beside_steps(line if is_verbose() else ignore),
             notice=beside_steps(terminal.print_notice),
             report=beside_steps(partial(print_report, form=form)),
             progress=lambda: nullcontext(print_build_event if progress == "json" else ignore),

@@ -141,6 +141,12 @@ def failure_message(command: Sequence[str], code: int, *streams: str) -> str:
     )
 
 
+def plain_environment() -> dict[str, str]:
+    """The variables without those by which the Python of torchpin would be seen by another one."""
+    hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
 def indent(text: str) -> str:
     """The lines of a program's output as they stand below a message."""
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -121,6 +121,26 @@ def temporary_folder(kind: str = "") -> Iterator[Path]:
         _remove_when_still(directory)
 
 
+@contextmanager
+def kept_folder(kind: str) -> Iterator[Path]:
+    """A temporary folder that stays, as a command's result: it loses its marker at the end, so nothing clears it.
+
+    It is removed where the block is interrupted; an error leaves it, since it may show why.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-"))
+    try:
+        (folder / MARKER).write_text(str(current_owner()))
+        yield folder
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except BaseException:
+        (folder / MARKER).unlink(missing_ok=True)
+        raise
+    else:
+        (folder / MARKER).unlink(missing_ok=True)
+
+
 def _remove_when_still(directory: tempfile.TemporaryDirectory[str]) -> None:
     """Remove a folder, and what a process that is just ending still writes into it."""
     for _ in range(_REMOVALS):

@@ -380,4 +380,5 @@ def _build_context(repo: Repository, env: Environment, lock: Lock) -> plan.Build
         runtime=runtime_scripts(repo),
         smoke=smoke,
         keys=apt_keys.read_keys(repo, env),
+        has_libraries=not repo.lacks_libraries,
     )

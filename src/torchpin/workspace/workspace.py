@@ -40,6 +40,8 @@ class Repository:
     prefix: str = "torchpin"  # of image names; the lab has another
     # the lab's stub wheels: by channel, package and file name the SHA-256
     published: PublishedHashes | None = None
+    # a lab of large packages: what they load of torch's libraries and of the system is left out, so a lack of it is no error
+    lacks_libraries: bool = False
     # the texts that `services` were read from, by path: what is written later rests on them
     descriptions: Mapping[str, str] = field(default_factory=dict)
     # the problems of services whose descriptions cannot be read, by name: they are not among `services`

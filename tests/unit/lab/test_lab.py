@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torchpin.compat.cudnn import cudnn_number
-from torchpin.lab import reduce
+from torchpin.lab import scope
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, n
     ],
 )
 def test_a_requirement_line_s_name_is_normalized(line: str, name: str) -> None:
-    assert reduce.requirement_name(line) == name
+    assert scope.requirement_name(line) == name

@@ -14,7 +14,7 @@ from packaging.version import Version
 from torchpin.compat.recommendations import compute_deviations, stale_reasons
 from torchpin.description import read, write
 from torchpin.description.environments import select_environments
-from torchpin.lab import reduce
+from torchpin.lab import reduce, scope
 from torchpin.lock import file_format
 from torchpin.lock.layers import split_layers
 from torchpin.model import (
@@ -47,7 +47,7 @@ SOURCE = Source(
     path="third_party/sd-scripts",
     requirements=("requirements.txt",),
 )
-LARGE = reduce.MAX_PACKAGE_BYTES + 1
+LARGE = scope.MAX_PACKAGE_BYTES + 1
 
 
 def make_recommendation(component: str, text: str) -> Recommendation:
@@ -79,7 +79,7 @@ def environment_with_pins(*pins: str, env: Environments, **changes: Any) -> Envi
         ({"filename": "a-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"}, True),
         ({"filename": "a-1.0.tar.gz"}, True),
         ({"size": None}, True),
-        ({"size": reduce.MAX_PACKAGE_BYTES}, True),
+        ({"size": scope.MAX_PACKAGE_BYTES}, True),
         ({"size": LARGE}, False),
         ({"filename": "a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"}, False),
         ({"filename": "a-1.0-py3-none-manylinux1_x86_64.whl"}, False),
@@ -88,15 +88,15 @@ def environment_with_pins(*pins: str, env: Environments, **changes: Any) -> Envi
 def test_small_is_what_fits_any_python_and_is_no_larger_than_the_limit(
     changes: dict[str, Any], is_small: bool, lock: Locks, artifact: Artifacts
 ) -> None:  # fmt: skip
-    assert ("a" in reduce.small_packages(lock(None, artifact("a", by=("tqdm",), **changes)))) == is_small
+    assert ("a" in scope.fitting_packages(lock(None, artifact("a", by=("tqdm",), **changes)))) == is_small
 
 
 def test_torch_its_companions_and_what_only_they_want_are_never_small(lock: Locks) -> None:
-    assert reduce.small_packages(lock()) == {"tqdm"}
+    assert scope.fitting_packages(lock()) == {"tqdm"}
 
 
 def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: Artifacts) -> None:
-    small_packages = reduce.small_packages(
+    small_packages = scope.fitting_packages(
         lock(
             None,
             artifact("top", by=("tqdm",)),
@@ -110,16 +110,16 @@ def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: A
 
 def test_wanting_torch_makes_nothing_large(lock: Locks, artifact: Artifacts) -> None:
     packages = artifact("torch", "2.5.1+cu121", by=("tqdm",), size=LARGE), artifact("light", by=("tqdm",))
-    assert reduce.small_packages(lock(None, *packages)) == {"light", "tqdm"}
+    assert scope.fitting_packages(lock(None, *packages)) == {"light", "tqdm"}
 
 
 def test_packages_that_want_each_other_are_small_together_or_not_at_all(
     lock: Locks, artifact: Artifacts
 ) -> None:
     circle = artifact("left", by=("tqdm", "right")), artifact("right", by=("left",))
-    assert reduce.small_packages(lock(None, *circle)) == {"tqdm", "left", "right"}
+    assert scope.fitting_packages(lock(None, *circle)) == {"tqdm", "left", "right"}
     assert (
-        reduce.small_packages(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE)))
+        scope.fitting_packages(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE)))
         == frozenset()
     )
 
@@ -131,7 +131,7 @@ def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifa
         artifact("accelerate", by=("lora", "peft")),
         artifact("peft", by=("lora",)),
     )
-    assert [name for name in ("accelerate", "peft", "tqdm") if reduce.requires_torch(locked, name)] == [
+    assert [name for name in ("accelerate", "peft", "tqdm") if scope.requires_torch(locked, name)] == [
         "accelerate",
         "peft",
     ]
@@ -139,7 +139,7 @@ def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifa
 
 def test_a_circle_that_does_not_want_torch_ends(lock: Locks, artifact: Artifacts) -> None:
     circle = lock(None, artifact("left", by=("tqdm", "right")), artifact("right", by=("left",)))
-    assert not reduce.requires_torch(circle, "left")
+    assert not scope.requires_torch(circle, "left")
 
 
 def test_the_lab_keeps_torch_sources_and_the_small_packages(
@@ -232,11 +232,11 @@ def test_pypi_becomes_the_channel_whose_build_it_serves(
 
 def lock_reduced(env: Environment, full_lock: Lock, service: Service) -> tuple[Environment, Lock]:
     """The lock of the reduced service: its packages with their requirements, and the requirements of its sources."""
-    small_packages, names = reduce.small_packages(full_lock), reduce.lab_package_names(env.service, full_lock)
+    small_packages, names = scope.fitting_packages(full_lock), scope.lab_package_names(env.service, full_lock)
     lab_env = Environment(service=service, variant=replace(env.variant))
     required = {"lora", *(package.name for lab_layer in service.layers for package in lab_layer.packages)}
     required |= {
-        reduce.requirement_name(line) for row in full_lock.upstreams for line in row.requirements
+        scope.requirement_name(line) for row in full_lock.upstreams for line in row.requirements
     } & names
     packages = {
         name: package
@@ -256,7 +256,7 @@ def lock_reduced(env: Environment, full_lock: Lock, service: Service) -> tuple[E
         replace(
             upstream,
             requirements=tuple(
-                line for line in upstream.requirements if reduce.requirement_name(line) in names
+                line for line in upstream.requirements if scope.requirement_name(line) in names
             ),
         )
         for upstream in full_lock.upstreams
@@ -363,7 +363,7 @@ def test_lora_in_the_lab_has_something_of_each_kind(lora: tuple[Environment, Loc
     lab_service = reduce_service(env, locked)
     packages = {package.name for lab_layer in lab_service.layers for package in lab_layer.packages}
     assert {"dadaptation", "tqdm"} <= packages
-    assert {"lion-pytorch", "toml", "schedulefree"} <= reduce.lab_package_names(env.service, locked)
+    assert {"lion-pytorch", "toml", "schedulefree"} <= scope.lab_package_names(env.service, locked)
     assert not packages & {"numpy", "bitsandbytes", "opencv-python-headless"}
     assert any(locked.packages[name].is_source for name in packages)
     assert {"torch", "torchvision", "torchaudio"} <= {*lab_service.imports} <= {*env.service.imports}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from torchpin.errors import ToolError
 from torchpin.tools import scratch
 from torchpin.tools.scratch import DEAD_AFTER, UNSEEN_AFTER, Owner
 
@@ -193,3 +194,24 @@ def test_a_folder_into_which_something_still_writes_is_removed_in_the_end(
     with scratch.temporary_folder() as folder:
         assert folder.is_dir()
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_kept_folder_stays_and_nothing_clears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(scratch, "DEAD_AFTER", 0)
+    with scratch.kept_folder("lab") as folder:
+        assert scratch.read_owner(folder) is not None
+    assert folder.is_dir()
+    assert scratch.read_owner(folder) is None
+    assert [*scratch.abandoned_folders()] == []
+
+
+@pytest.mark.parametrize(("error", "stays"), [(ToolError, True), (KeyboardInterrupt, False)])
+def test_a_kept_folder_goes_where_it_is_interrupted(
+    error: type[BaseException], stays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(error), scratch.kept_folder("lab") as folder:
+        raise error("no")
+    assert folder.exists() == stays
+    assert not (folder / scratch.MARKER).exists()

@@ -42,6 +42,8 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         **SERVICE,
         **VARIANT,
         **LAB,
+        "full": "with --lab: all packages but torch's family are real; by default small ones alone",
+        "keep": "with --lab: leave its folder, with the record, and its image, and say where",
         "platform": "only environments of this platform, such as linux/amd64",
         "push": "push the verified image to build.registry of torchpin.toml, unless it is there already",
         "pull": "with --push, load an image that the registry has already, too; without --push it is loaded anyway",
@@ -69,13 +71,15 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
     progress: str = "auto",
     dry_run: bool = False,
     lab: bool = False,
+    full: bool = False,
+    keep: bool = False,
     overwrite: bool = False,
     sbom: str = "",
     provenance: str = "",
     assemble: bool = False,
 ) -> None:
     """Build each image from its lock, verify it from the inside, and record its packages."""
-    from torchpin.commands.lab import build_images
+    from torchpin.commands.build_images import build_images
     from torchpin.commands.run_buildx import BuildOptions, parse_attestations
     from torchpin.commands.selection import Selection
 
@@ -90,6 +94,8 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
             full_proof=full_proof,
             dry_run=dry_run,
             lab=lab,
+            full=full,
+            keep=keep,
             overwrite=overwrite,
             attestations=parse_attestations(sbom, provenance),
             assemble=assemble,

@@ -1,0 +1,145 @@
+"""`build --lab`: the whole of a build in a lab, and what the user's own imports, smoke test and command come to in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchpin.commands.lab import LabWorkspace, build_workspace, lab_workspace, show_opening
+from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.commands.selection import Selection, Workspace, open_workspace
+from torchpin.errors import TOOL
+from torchpin.model import Outcome
+
+if TYPE_CHECKING:
+    from torchpin.commands.report import Watcher
+    from torchpin.commands.run_buildx import BuildOptions
+    from torchpin.lab.lab import Lab
+    from torchpin.lab.trial import Attempt
+    from torchpin.model import Environment
+
+_OF_LIBRARIES = frozenset(
+    {"IMG007", "IMG008"}
+)  # that files load: torch's, and those of the system, are left out
+_STEPS = (
+    "would make the stubs, lock, clone, render and build an image (install, where there is no Docker engine), try the imports, "
+    "the smoke test and the command, write record and documents, and verify them"
+)
+
+
+def plan_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
+    """What `build_in_lab` would do. Nothing is run or made, and no engine is asked."""
+    workspace = open_workspace(selection, watcher)
+    show_opening(workspace, watcher, full=options.full)
+    rows = (Outcome(name=env.name, status="same", detail=_STEPS) for env in _chosen(workspace, options))
+    return report_outcomes(rows)
+
+
+def build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
+    """Lock, clone, render, build (or install, without an engine), record, documents; then all is tried, and verified.
+
+    What of the user's own stops at a stub, or at what is left out, is shown; whatever else fails is a failure.
+    """
+    with lab_workspace(
+        selection,
+        watcher=watcher,
+        needs=("lock", "clone"),
+        docker=True,
+        full=options.full,
+        keep=options.keep,
+    ) as workspace:
+        built = (
+            build_workspace(workspace, options, watcher)
+            if workspace.lab.has_docker
+            else _install(workspace, watcher)
+        )
+        if built.exit_code:
+            _keep_logs(workspace.lab, watcher)
+            return built
+        watcher.report(_in_the_lab(built, workspace.lab))
+        _write_documents(workspace, watcher)
+        report = _try_out(workspace, watcher)
+        return report if report.exit_code else _verify(workspace, watcher)
+
+
+def _chosen(workspace: Workspace, options: BuildOptions) -> tuple[Environment, ...]:
+    return tuple(env for env in workspace.environments if options.platform in {"", env.variant.platform})
+
+
+def _install(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
+    from torchpin.commands.install import install
+
+    outcomes = [install(workspace.repo, env, show_status=watcher.status) for env in workspace.environments]
+    return report_outcomes(outcomes, tabulated=True)
+
+
+def _in_the_lab(built: CommandReport, lab: Lab) -> CommandReport:
+    """A report without names of images and folders that are about to go."""
+    detail = f"{'built' if lab.has_docker else 'installed'} in the lab, and is what its lock there says"
+    return replace(built, outcomes=tuple(replace(outcome, detail=detail) for outcome in built.outcomes))
+
+
+def _keep_logs(lab: Lab, watcher: Watcher) -> None:
+    from torchpin.lab.lab import keep_logs
+
+    for log in keep_logs(lab):
+        watcher.status(f"lab: the build's log was kept: {log}")
+
+
+def _write_documents(workspace: LabWorkspace, watcher: Watcher) -> None:
+    from torchpin.commands.generate import write_documents
+
+    outcomes = write_documents(workspace.repo)
+    failed = [outcome for outcome in outcomes if outcome.code]
+    if failed:
+        watcher.report(report_outcomes(failed))
+    else:
+        watcher.status(f"lab: {len(outcomes)} documents are up to date")
+
+
+def _try_out(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
+    """What the user's own comes to, shown; what fails for another reason than the lab's gaps is the report."""
+    from torchpin.lab.trial import try_out
+
+    failed = []
+    for env in workspace.environments:
+        for attempt in try_out(workspace.lab, env):
+            if attempt.status == "failed":
+                failed.append(_failure(env, attempt))
+            else:
+                watcher.status(f"lab: {env.name}: {attempt.what}: {attempt.detail}")
+                for line in attempt.lines:
+                    watcher.detail(f"    {line}")
+    return report_outcomes(failed)
+
+
+def _failure(env: Environment, attempt: Attempt) -> Outcome:
+    return Outcome(name=env.name, status="failed", code=TOOL, detail=f"{attempt.what}: {attempt.detail}")
+
+
+def _verify(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
+    """All checks on the lab's copy. What is open is shown where it fails: what no fact knows of stubs is nobody's."""
+    from torchpin.checks.run import is_failure
+    from torchpin.commands import judge
+
+    unfounded = _OF_LIBRARIES if workspace.lab.full else frozenset()
+    results = [
+        result
+        for result in judge.verify(workspace.repo, workspace.environments)
+        if result.check not in unfounded
+    ]
+    if exit_code := judge.exit_code(results):
+        return CommandReport(results=tuple(filter(is_failure, results)), exit_code=exit_code)
+    right = sum(result.status == "ok" for result in results)
+    watcher.status(f"lab: {right} of {len(results)} checks of the copy are ok, and none fails")
+    return CommandReport(summary="\n".join(_closing_lines(workspace.lab)))
+
+
+def _closing_lines(lab: Lab) -> list[str]:
+    from torchpin.lab.stands_for import closing_line
+
+    done = "built and checked" if lab.has_docker else "installed, without an image, and checked"
+    return [
+        closing_line(lab.described(env), lab.scope(env), done=done, has_image=lab.has_docker)
+        for env in lab.environments
+    ]

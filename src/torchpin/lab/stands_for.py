@@ -1,0 +1,54 @@
+"""What the lab says it stands for: how many of a service's packages it has, what are stubs, what is left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torchpin.lab.scope import LabPackages
+    from torchpin.model import Environment
+
+
+def opening_line(env: Environment, scope: LabPackages) -> str:
+    """What a lab is going to have of an environment, in one line."""
+    return (
+        f"lab: {env.name} with {len(scope.real)} of its {scope.total} packages; stubs for {_join(_stubs(env, scope))}; "
+        f"without {_left_out(env, scope)}"
+    )
+
+
+def closing_line(env: Environment, scope: LabPackages, *, done: str, has_image: bool) -> str:
+    """What a lab has done, and with how much of an environment, in one line. `done`: such as `built and checked`."""
+    return (
+        f"{env.name}: {done} in the lab: {len(scope.real)} of {scope.total} packages, "
+        f"with stubs for {_join(_stubs(env, scope, has_image=has_image))}, without {_left_out(env, scope)} (`--verbose` lists them)"
+    )
+
+
+def left_out_lines(env: Environment, scope: LabPackages) -> tuple[str, ...]:
+    """The left-out packages, a line a reason."""
+    lines = [f"lab: left out, {reason}: {', '.join(names)}" for reason, names in scope.reasons.items()]
+    if env.service.apt:
+        lines.append(f"lab: left out, packages of the system: {', '.join(env.service.apt)}")
+    return tuple(lines)
+
+
+def _stubs(env: Environment, scope: LabPackages, *, has_image: bool = True) -> tuple[str, ...]:
+    sources = (f"the source {source.name}" for source in env.service.sources)
+    return (*scope.stubs, *sources, *(("the base image",) if has_image else ()))
+
+
+def _left_out(env: Environment, scope: LabPackages) -> str:
+    counts = [_count(len(scope.left_out), "package")]
+    counts += [_count(len(env.service.apt), "system package")] if env.service.apt else []
+    counts += ["what `build:` compiles"] if env.service.build else []
+    return _join(counts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _join(names: tuple[str, ...] | list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
