@@ -16,7 +16,7 @@ from torchpin.tools import files, process
 from torchpin.tools.docker import RUN_LABEL, api_error, engine, engine_errors, remove_tags, run_container
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.tools.docker import Client
@@ -33,6 +33,7 @@ _UNNAMED_ENTRIES = (
 
 
 _ATTEMPT_SECONDS = 1800  # for importing what is large, on an emulated platform too
+_BEGIN_SECONDS = 60  # for what a container does before its command
 _PAUSE = 0.1  # seconds between two looks at a container
 _OUTPUT_LINES = 500  # the last ones of what it prints
 _ENDED = {"created", "exited", "dead"}  # states of containers
@@ -90,10 +91,12 @@ def run_attempt(
     command: Sequence[str] = (),
     files: Mapping[str, str] = MappingProxyType({}),
     seconds: float = _ATTEMPT_SECONDS,
+    begins_after: bytes = b"",
 ) -> tuple[int | None, str]:
     """Run a command in an image, without network: its exit code, None where it still runs after so many seconds, and its output.
 
     Without a command it is what the image runs when it is started. `files`: by their paths, put into the container first.
+    The seconds count from where it has printed `begins_after`.
     """
     options: Any = {"entrypoint": [command[0]], "command": [*command[1:]]} if command else {}
     container: Any = client.containers.create(image, network_mode="none", labels=[RUN_LABEL], **options)
@@ -101,9 +104,8 @@ def run_attempt(
         if files:
             container.put_archive("/", _archive(files))
         container.start()
-        end = time.monotonic() + seconds
-        while (state := _state(container))["Running"] and time.monotonic() < end:
-            time.sleep(_PAUSE)
+        _await(container, _BEGIN_SECONDS, lambda: begins_after in container.logs(tail=_OUTPUT_LINES))
+        state = _await(container, seconds)
         output = container.logs(tail=_OUTPUT_LINES).decode(errors="replace")
         return (None if state["Running"] else state["ExitCode"]), state["Error"] + output
     except api_error() as error:  # the program is not there
@@ -112,10 +114,15 @@ def run_attempt(
         container.remove(force=True)
 
 
-def _state(container: Any) -> dict[str, Any]:
-    container.reload()
-    state: dict[str, Any] = container.attrs["State"]
-    return state
+def _await(container: Any, seconds: float, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """The state of a container when it has ended, so many seconds are over, or something has come."""
+    end = time.monotonic() + seconds
+    while True:
+        container.reload()
+        state: dict[str, Any] = container.attrs["State"]
+        if not state["Running"] or time.monotonic() > end or until():
+            return state
+        time.sleep(_PAUSE)
 
 
 def _archive(files: Mapping[str, str]) -> bytes:

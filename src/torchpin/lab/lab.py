@@ -47,7 +47,7 @@ _SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 import torch
 
 assert torch.__torchpin_stub__
-print("smoke: ok, torch", torch.__version__, "is the lab's stub")
+print("lab: torch", torch.__version__, "is the stub")
 '''
 
 
@@ -175,7 +175,7 @@ def _open_base(
         base, reason = stack.enter_context(base_context)
         if base:
             return base, base_image.python_version(base), reason
-    show_status(f"lab: {reason}, so it installs on this machine and makes no image")
+        show_status(f"lab: {reason}, so it installs on this machine and makes no image")
     return "", platform.python_version(), reason
 
 
@@ -192,7 +192,7 @@ def _committed_lock(repo: Repository, env: Environment) -> Lock:
     try:
         return workspace.read_lock(repo, env)
     except InputError as error:
-        raise InputError(f"{error}\nthe lab takes its reduced package list from the committed lock") from None
+        raise InputError(f"{error}\nthe lab takes packages and versions from the lock") from None
 
 
 def _copy_repository(root: Path, scratch: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Runner = Callable[[Sequence[str], Mapping[str, str]], "Ending"]
 
 SECONDS = 5  # within which a command that cannot start ends
+_STARTED = b"--- END ENVIRONMENT INFO ---"  # of the report that start.sh prints before it runs the command
 # Prints a JSON object: each module with the traceback of its import, "" without one.
 _IMPORTS = """
 import contextlib, importlib, json, sys, traceback
@@ -119,14 +120,20 @@ def _try_command(lab: Lab, env: Environment, absent: Absent) -> Attempt:
     words = [*run.entrypoint, *run.command]
     what = f"command `{' '.join(words)}`" if words else "start of the container"
     with docker.engine() as client:
-        ending = docker_engine.run_attempt(client, _image(lab, env), seconds=SECONDS)
-    if ending[0] is None:
+        code, output = docker_engine.run_attempt(
+            client,
+            _image(lab, env),
+            seconds=SECONDS,
+            begins_after=b"" if run.entrypoint else _STARTED,
+        )
+    output = output.rpartition(_STARTED.decode())[2]
+    if code is None:
         return Attempt(what=what, status="ran", detail=f"still runs after {SECONDS} s, and was ended")
-    if ending[0] == 0:
+    if code == 0:
         return Attempt(what=what, status="ran", detail="ended with exit code 0")
-    if reason := explain(absent, ending[1]):
+    if reason := explain(absent, output):
         return Attempt(what=what, status="stopped", detail=f"stops, since {reason}")
-    return Attempt(what=what, status="failed", detail=_last_lines(Ending(code=ending[0], output=ending[1])))
+    return Attempt(what=what, status="failed", detail=_last_lines(Ending(code=code, output=output)))
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from torchpin.compat.cudnn import cudnn_number
-from torchpin.lab import scope
+from torchpin.lab import scope, trial
+from torchpin.tools.resources import read_resource
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,7 @@ def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, n
 )
 def test_a_requirement_line_s_name_is_normalized(line: str, name: str) -> None:
     assert scope.requirement_name(line) == name
+
+
+def test_what_begins_the_command_of_an_image_is_the_end_of_its_report() -> None:
+    assert trial._STARTED.decode() in read_resource("runtime/envreport.py")
