@@ -143,14 +143,14 @@ def list_tags(client: Client, prefix: str) -> list[str]:
 
 def keep_images(prefix: str, kept_prefix: str) -> list[str]:
     """Give each image below a prefix, but for base images, a name below another one; these names."""
-    kept = []
+    names = []
     with engine() as client:
         for tag in list_tags(client, f"{prefix}/"):
             name, _, label = tag.removeprefix(f"{prefix}/").rpartition(":")
             if label == "latest":  # base images have another one
                 client.images.get(tag).tag(f"{kept_prefix}/{name}", "latest")
-                kept.append(f"{kept_prefix}/{name}:latest")
-    return sorted(kept)
+                names.append(f"{kept_prefix}/{name}:latest")
+    return sorted(names)
 
 
 def remove_ended_containers(client: Client, tags: Sequence[str]) -> int:

@@ -78,7 +78,11 @@ class Lab:
 
     def described(self, env: Environment) -> Environment:
         """An environment of the lab as the original repository describes it."""
-        return next(known for known in select_environments(self.original.services) if known.name == env.name)
+        return next(
+            described
+            for described in select_environments(self.original.services)
+            if described.name == env.name
+        )
 
     def scope(self, env: Environment) -> LabPackages:
         """Which packages of the committed lock the lab's lock has."""
@@ -154,8 +158,8 @@ def require_locks(repo: Repository, environments: Sequence[Environment]) -> dict
 def _keep_images(lab: Lab, raised: type[BaseException] | None, *_: object) -> None:
     """At the lab's end, unless it is interrupted: give its images names that no later lab clears."""
     if raised is None or issubclass(raised, Exception):
-        kept = f"{IMAGE_PREFIX}/kept-{lab.folder.name.rpartition('-')[2].replace('_', '0')}"
-        lab.kept_images.extend(keep_images(lab.repo.prefix, kept))
+        kept_prefix = f"{IMAGE_PREFIX}/kept-{lab.folder.name.rpartition('-')[2].replace('_', '0')}"
+        lab.kept_images.extend(keep_images(lab.repo.prefix, kept_prefix))
 
 
 def _open_base(

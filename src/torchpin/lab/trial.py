@@ -117,8 +117,8 @@ def _try_smoke_test(lab: Lab, env: Environment, absent: Absent, run: Runner) -> 
 
 def _try_command(lab: Lab, env: Environment, absent: Absent) -> Attempt:
     run = env.service.run
-    words = [*run.entrypoint, *run.command]
-    what = f"command `{' '.join(words)}`" if words else "start of the container"
+    command = [*run.entrypoint, *run.command]
+    what = f"command `{' '.join(command)}`" if command else "start of the container"
     with docker.engine() as client:
         code, output = docker_engine.run_attempt(
             client,

@@ -58,9 +58,9 @@ def test_what_the_labs_lock_lacks_is_left_out_though_it_was_expected(
 ) -> None:
     env, locked = described(environment, lock, artifact)
     lab_lock = replace(locked, layers=locked.layers[:1], wheels=())
-    found = scope.locked_scope(env, locked, lab_lock, full=False)
-    assert (found.real, found.left_out["tqdm"]) == ((), "not required by what is there")
-    assert found.total == 8
+    without = scope.locked_scope(env, locked, lab_lock, full=False)
+    assert (without.real, without.left_out["tqdm"]) == ((), "not required by what is there")
+    assert without.total == 8
 
 
 def test_the_first_and_the_last_line_count_what_is_there_and_name_the_stubs(
