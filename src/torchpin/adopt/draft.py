@@ -114,8 +114,8 @@ def _builds(project: Project, answers: DraftAnswers, folder: ProjectFolder) -> I
 
 
 def _missing(build: DraftBuild, count: int) -> str:
-    others = f"; {count - 1} other builds have none either" if count > 1 else ""
-    return f"{build.missing}{others}"
+    note = f"; {count - 1} other builds have none either" if count > 1 else ""
+    return f"{build.missing}{note}"
 
 
 def _omitted(chosen: ChosenBuilds, unpinned: Iterable[str]) -> Iterable[str]:
@@ -160,9 +160,9 @@ def _service(name: str, chosen: ChosenBuilds) -> Service:
 def _base(build: DraftBuild) -> Base:
     """The base image with the digest of its line, else with the one that the facts have for its tag."""
     image, _, digest = (build.image.value or _ANY_IMAGE).partition("@")
-    known = facts.base_image(image)
+    row = facts.base_image(image)
     return Base(
         image=image,
-        digest=digest or (known.digest if known else None) or None,
+        digest=digest or (row.digest if row else None) or None,
         rationale="Explain why this base image.",
     )

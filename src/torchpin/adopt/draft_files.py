@@ -48,7 +48,7 @@ class _Copies:
     """The entries of `files:` while they are collected. `taken`: files that installs read, which the image needs no more."""
 
     folder: ProjectFolder
-    known: ProjectPaths
+    paths: ProjectPaths
     context: str
     user: str
     volumes: Collection[str]
@@ -61,7 +61,7 @@ class _Copies:
         """The paths that a pattern of a COPY names; none beyond the first patterns."""
         if pattern not in self.patterns and len(self.patterns) < _MOST_PATTERNS:
             depth = pattern.count("/")
-            candidates = (path for path in (*self.known, *self.known.folders) if path.count("/") == depth)
+            candidates = (path for path in (*self.paths, *self.paths.folders) if path.count("/") == depth)
             paths = sorted(path for path in candidates if fnmatchcase(path, pattern))
             self.patterns[pattern] = paths[:_MOST_FILES]
         return self.patterns.get(pattern, [])
@@ -117,10 +117,10 @@ def copied_files(
     `taken`: the files that installs read, `volumes`: what is mounted over.
     """
     steps = [step for step in _image_steps(text) if _is_copy(step)]
-    known = folder.paths if isinstance(folder.paths, ProjectPaths) else ProjectPaths(folder.paths)
-    context = choose_context(map(copy_sources, steps), known, file)
+    paths = folder.paths if isinstance(folder.paths, ProjectPaths) else ProjectPaths(folder.paths)
+    context = choose_context(map(copy_sources, steps), paths, file)
     copies = _Copies(
-        folder=folder, known=known, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
+        folder=folder, paths=paths, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
     )  # fmt: skip
     for step in steps:
         *sources, target = copy_operands(step) or ("",)
@@ -153,23 +153,23 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
             f"the copy of {source} to {place} (no file of the project is known to be meant)"
         )
     for match in matches:
-        if match in copies.known:
+        if match in copies.paths:
             name = posixpath.join(place, posixpath.basename(match)) if is_folder else place
             copies.add(match, name, step, is_folder=False)
-        elif match in copies.known.folders:
+        elif match in copies.paths.folders:
             copies.add(match, place, step, is_folder=True)
         elif not match and copies.folder.root:
             copies.add("", place, step, is_folder=True)
         elif not match:  # an entry cannot be the repository itself
             for name in _top_level(copies):
-                copies.add(name, posixpath.join(place, name), step, is_folder=name in copies.known.folders)
+                copies.add(name, posixpath.join(place, name), step, is_folder=name in copies.paths.folders)
         else:
             copies.omitted.append(f"the copy of {source} to {place} (it is not in the project)")
 
 
 def _top_level(copies: _Copies) -> list[str]:
     """What of a repository's root is the project's own."""
-    names = {path.partition("/")[0] for path in copies.known}
+    names = {path.partition("/")[0] for path in copies.paths}
     return sorted(name for name in names if not _NO_FILES.fullmatch(name) and name not in copies.taken)
 
 

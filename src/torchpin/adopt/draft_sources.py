@@ -77,10 +77,10 @@ def _clones(project: Project, file: str) -> list[_Clone]:
 
 def _git_words(argv: Sequence[str]) -> tuple[str, ...]:
     """The words behind git and its own options, () for another program."""
-    words = list(argv[1:]) if argv[:1] == ("git",) else []
-    while words and words[0].startswith("-"):
-        del words[: 2 if words[0] in _GIT_VALUES else 1]
-    return tuple(words)
+    behind = list(argv[1:]) if argv[:1] == ("git",) else []
+    while behind and behind[0].startswith("-"):
+        del behind[: 2 if behind[0] in _GIT_VALUES else 1]
+    return tuple(behind)
 
 
 def _read_clone(argv: Sequence[str]) -> _Clone | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchpin.model import Service
 
 _MOST_OMITTED = 500  # lines of the opening comment: people read them
-_MOST_OTHERS = 10  # further Dockerfiles that are named
+_MOST_FURTHER = 10  # further Dockerfiles that are named
 _PATHS = {"python": "python", "base": "base.image", "torch": "torch.version"}
 
 
@@ -144,10 +144,12 @@ def next_steps(
         steps.append(
             f"left out: {left_out} more, which the comment above the description names; decide what of it is needed"
         )
-    if chosen.others:
-        names = ", ".join(build.file for build in chosen.others[:_MOST_OTHERS])
-        rest = f" and {len(chosen.others) - _MOST_OTHERS} more" if chosen.others[_MOST_OTHERS:] else ""
-        steps.append(f"not drafted: {names}{rest}; `--dockerfile PATH` drafts another one")
+    if chosen.further:
+        names = ", ".join(build.file for build in chosen.further[:_MOST_FURTHER])
+        remainder = (
+            f" and {len(chosen.further) - _MOST_FURTHER} more" if chosen.further[_MOST_FURTHER:] else ""
+        )
+        steps.append(f"not drafted: {names}{remainder}; `--dockerfile PATH` drafts another one")
     steps.append("summary and base.rationale: say what the service is, and why this base image")
     if not is_locked:
         steps.append(f"lock: `invoke lock --service {service.name}`, once it is written")

@@ -27,11 +27,11 @@ _SIDE_FOLDERS = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenBuilds:
-    """`variants`: the builds by the name of their variant, the main one first; `others`: further ones that can be drafted."""
+    """`variants`: the builds by the name of their variant, the main one first; `further`: others that can be drafted."""
 
     main: DraftBuild
     variants: Mapping[str, DraftBuild]
-    others: tuple[DraftBuild, ...] = ()
+    further: tuple[DraftBuild, ...] = ()
 
 
 def choose_builds(builds: Sequence[DraftBuild]) -> ChosenBuilds:
@@ -42,7 +42,7 @@ def choose_builds(builds: Sequence[DraftBuild]) -> ChosenBuilds:
     ranked = sorted(builds, key=_rank)
     main = ranked[0]
     variants: dict[str, DraftBuild] = {variant_name(main.torch.channel.value): main}
-    others = []
+    further = []
     for build in ranked[1:]:
         channel = build.torch.channel.value
         name = next((name for name in (variant_name(channel), channel) if name not in variants), "")
@@ -50,8 +50,8 @@ def choose_builds(builds: Sequence[DraftBuild]) -> ChosenBuilds:
         if name and _is_variant(main, build) and channel not in channels:
             variants[name] = build
         elif not build.missing and build.file != main.file:
-            others.append(build)
-    return ChosenBuilds(main=main, variants=variants, others=tuple(others))
+            further.append(build)
+    return ChosenBuilds(main=main, variants=variants, further=tuple(further))
 
 
 def file_rank(path: str) -> tuple[bool, bool, int, str]:
@@ -115,9 +115,9 @@ def merged_layers(variants: Mapping[str, DraftBuild]) -> tuple[Layer, ...]:
     layers = list(main.packages.layers) if main.packages else []
     taken = {str(package) for layer in layers for package in layer.packages}
     for name, build in [*variants.items()][1:]:
-        own = [*_further(build, taken)]
-        taken |= {str(pin) for pin in own}
-        layers += [Layer(name=f"{name}-packages", packages=tuple(own))] if own else []
+        pins_of_build = [*_further(build, taken)]
+        taken |= {str(pin) for pin in pins_of_build}
+        layers += [Layer(name=f"{name}-packages", packages=tuple(pins_of_build))] if pins_of_build else []
     merged = (
         Layer(name=layer.name, packages=tuple(_of_variants(pin, pins) for pin in layer.packages))
         for layer in layers

@@ -94,10 +94,10 @@ def adopt(
     service = name or _service_name(folder)
     place = project_folder(folder, root or Path.cwd(), service, files)
 
-    def draft_with(given: DraftAnswers) -> Adoption:
+    def draft_with(current: DraftAnswers) -> Adoption:
         return draft_adoption(
             files.texts, service, files.unreadable,
-            answers=given, folder=place.folder, copy_to=place.copy_to, resolved_later=resolved_later,
+            answers=current, folder=place.folder, copy_to=place.copy_to, resolved_later=resolved_later,
         )  # fmt: skip
 
     draft = draft_with(answers)

@@ -127,8 +127,8 @@ def test_what_is_right_is_not_called_wrong(name: str) -> None:
 
 
 def test_every_case_is_asked() -> None:
-    asked = {*DRAFTS, *FINDINGS, *SILENCE, "floating-names", "image-without-python", "rocm-index"}
-    assert asked == {*NAMES}
+    names = {*DRAFTS, *FINDINGS, *SILENCE, "floating-names", "image-without-python", "rocm-index"}
+    assert names == {*NAMES}
 
 
 def test_rocm_is_named_and_not_drafted() -> None:

@@ -48,7 +48,7 @@ def test_a_variant_has_a_base_image_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "about"),
+    ("second", "about"),
     [
         (image("cpu", torch="2.5.1"), "another torch"),
         (image("cu124"), "the same channel"),
@@ -56,12 +56,12 @@ def test_a_variant_has_a_base_image_of_its_own() -> None:
         (image("cu126", torch="2.6.0"), "no CPU beside a GPU, but another image"),
     ],
 )
-def test_another_image_is_no_variant_and_is_named(other: str, about: str) -> None:
-    draft = draft_adoption({"Dockerfile": image("cu124"), "Dockerfile.other": other}, "x")
+def test_another_image_is_no_variant_and_is_named(second: str, about: str) -> None:
+    draft = draft_adoption({"Dockerfile": image("cu124"), "Dockerfile.other": second}, "x")
     assert "not drafted: Dockerfile.other; `--dockerfile PATH` drafts another one" in draft.steps, about
     assert "cpu" not in draft.text
     chosen = draft_adoption(
-        {"Dockerfile": image("cu124"), "Dockerfile.other": other},
+        {"Dockerfile": image("cu124"), "Dockerfile.other": second},
         "x",
         answers=DraftAnswers(file="Dockerfile.other"),
     )

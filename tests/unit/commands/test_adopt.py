@@ -177,15 +177,15 @@ def test_an_open_value_is_in_the_draft_which_is_not_judged_or_written(theirs: Pa
 
 def test_a_person_is_asked_again_until_the_answer_can_be_one(theirs: Path) -> None:
     texts = iter(["three", "3.11"])
-    asked: list[str] = []
+    texts_of_questions: list[str] = []
 
     def ask(value: OpenValue) -> str:
-        asked.append(value.text)
+        texts_of_questions.append(value.text)
         return next(texts)
 
     adopted = adopt.adopt(theirs, ask=ask)
     assert (adopted.adoption.questions, "python: 3.11.13\n" in adopted.adoption.text) == ((), True)
-    assert asked[1] == "--python 'three' is not a Python version such as 3.10.14"
+    assert texts_of_questions[1] == "--python 'three' is not a Python version such as 3.10.14"
 
 
 def test_a_person_may_leave_a_value_open(theirs: Path) -> None:
