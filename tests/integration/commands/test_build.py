@@ -387,7 +387,7 @@ def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
     assert "lora-gpu: building; log:" in shown.text
     assert "lora-gpu: verification" in shown.text
     assert re.search(r"lora-gpu: image ━* ?[━╸╺]* ?\d+ of \d+ steps", shown.text)
-    assert re.search(r"\nlora-gpu: image: \d+ steps.* \(\d+ s\)\n", shown.text)
+    assert re.search(r"\nlora-gpu: image: \d+ steps.* \([\d:]+( s)?\)\n", shown.text)
     assert "built and verified" in shown.text
     assert shown.cursor_is_visible
     with start_command(scratch, *build, "--progress", "plain") as process:
