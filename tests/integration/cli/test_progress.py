@@ -84,4 +84,6 @@ def test_a_log_has_no_escapes_and_standard_output_no_progress(folder: Path) -> N
     assert "\x1b" not in out + err
     assert "\r" not in out + err
     assert "resolving" not in out
-    assert re.fullmatch(r"(lora-gpu: resolving …\n)?(lora-gpu: resolving: \d+ packages \([\d:]+( s)?\)\n)?", err)
+    assert re.fullmatch(
+        r"(lora-gpu: resolving …\n)?(lora-gpu: resolving: \d+ packages \([\d:]+( s)?\)\n)?", err
+    )
