@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -77,29 +77,26 @@ def draft_adoption(
     """
     rounds = [*islice(built_texts(texts), _MOST_ROUNDS)]
     project = parse_project(rounds[0], unreadable)
-    builds = [*_builds(project, answers, folder or ProjectFolder(paths=tuple(texts)))]
-    for further in rounds[1:]:
-        builds += _builds(parse_project(further), answers, folder or ProjectFolder(paths=tuple(texts)))
-    matches, files = scan.find_matches(project), tuple(sorted(texts))
+    place = folder or ProjectFolder(paths=tuple(texts))
+    projects = (project, *map(parse_project, rounds[1:]))
+    builds = [build for variant in projects for build in _builds(variant, answers, place)]
+    adoption = Adoption(
+        name=name, text="", missing="", matches=scan.find_matches(project), files=tuple(sorted(texts))
+    )
     chosen = choose_builds(builds) if builds else None
     if chosen is None or chosen.main.missing:
         missing = _missing(chosen.main, len(builds)) if chosen else f"there is no Dockerfile {answers.file}"
-        return Adoption(name=name, text="", missing=missing, matches=matches, files=files)
+        return replace(adoption, missing=missing)
     service = _service(name, chosen)
     unpinned = merged_unpinned(chosen.variants)
-    omitted = [*_omitted(chosen, [] if resolved_later else unpinned)]
+    left = () if resolved_later else unpinned
+    omitted = [*_omitted(chosen, left)]
     draft = render_draft(service, chosen, omitted)
-    steps = next_steps(
-        service,
-        chosen,
-        omitted,
-        [] if resolved_later else unpinned,
-        copy_to=copy_to,
-        is_locked=resolved_later,
-    )
-    return Adoption(
-        name=name, text=draft.text, missing=draft.missing, matches=matches, files=files, unpinned=unpinned,
-        questions=chosen.main.questions if draft.text else (), steps=steps if draft.text else (),
+    if not draft.text:
+        return replace(adoption, missing=draft.missing, unpinned=unpinned)
+    steps = next_steps(service, chosen, omitted, left, copy_to=copy_to, is_locked=resolved_later)
+    return replace(
+        adoption, text=draft.text, unpinned=unpinned, questions=chosen.main.questions, steps=steps
     )  # fmt: skip
 
 

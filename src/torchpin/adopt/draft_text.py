@@ -13,7 +13,7 @@ from torchpin.model import Run
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torchpin.adopt.draft_build import DraftBuild
     from torchpin.adopt.draft_values import DrawnValue
@@ -115,25 +115,8 @@ def next_steps(
 
     `copy_to`: where the project's files have to be copied to, "" where they are; `is_locked`: the draft is locked at once.
     """
-    main = chosen.main
-    steps = [str(question) for question in main.questions]
-    steps += [
-        f"{key} {value.value} was chosen and not read: {value.choice}; take the one that runs today"
-        for key, value in _values(main).items()
-        if value.choice
-    ]
-    version = service.torch.version
-    if main.torch.from_base and version.is_prerelease:
-        text = f"torch {version} is on no index, so nothing can be locked against it"
-        steps.append(
-            f"{text}: write `version: {version.base_version}` under `torch:`, whose metadata stand for it"
-        )
-    if not service.gpus and main.torch.channel.value != "cpu":
-        steps.append("gpus: list the GPUs that the service must run on")
-    if not service.base.digest and not any(question.key == "base" for question in main.questions):
-        steps.append(
-            f"base.digest: add the digest of {service.base.image}; `docker buildx imagetools inspect` prints it"
-        )
+    steps = [str(question) for question in chosen.main.questions]
+    steps += _about_values(service, chosen.main)
     if copy_to and service.files:
         steps.append(f"files: copy the project to {copy_to}, which `files:` takes from")
     if unpinned:
@@ -141,20 +124,34 @@ def next_steps(
         steps.append(f"layers: {len(unpinned)} {text}")
     left_out = len({*omitted}) - len(unpinned)
     if left_out:
-        steps.append(
-            f"left out: {left_out} more, which the comment above the description names; decide what of it is needed"
-        )
+        text = "which the comment above the description names; decide what of it is needed"
+        steps.append(f"left out: {left_out} more, {text}")
     if chosen.further:
         names = ", ".join(build.file for build in chosen.further[:_MOST_FURTHER])
-        remainder = (
-            f" and {len(chosen.further) - _MOST_FURTHER} more" if chosen.further[_MOST_FURTHER:] else ""
-        )
+        count = len(chosen.further[_MOST_FURTHER:])
+        remainder = f" and {count} more" if count else ""
         steps.append(f"not drafted: {names}{remainder}; `--dockerfile PATH` drafts another one")
     steps.append("summary and base.rationale: say what the service is, and why this base image")
     if not is_locked:
         steps.append(f"lock: `invoke lock --service {service.name}`, once it is written")
     steps.append(f"build: `invoke build --service {service.name}`, with `--lab` on small stubs first")
     return tuple(printable(redact_credentials(step)) for step in steps)
+
+
+def _about_values(service: Service, main: DraftBuild) -> Iterator[str]:
+    """What a person has to look at of the values that are there."""
+    for key, value in _values(main).items():
+        if value.choice:
+            yield f"{key} {value.value} was chosen and not read: {value.choice}; take the one that runs today"
+    version = service.torch.version
+    if main.torch.from_base and version.is_prerelease:
+        text = f"torch {version} is on no index, so nothing can be locked against it"
+        yield f"{text}: write `version: {version.base_version}` under `torch:`, whose metadata stand for it"
+    if not service.gpus and main.torch.channel.value != "cpu":
+        yield "gpus: list the GPUs that the service must run on"
+    if main.image.value and not service.base.digest:
+        image = service.base.image
+        yield f"base.digest: add the digest of {image}; `docker buildx imagetools inspect` prints it"
 
 
 def printable(text: str) -> str:

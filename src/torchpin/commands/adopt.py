@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torchpin.adopt.draft import Adoption
     from torchpin.adopt.draft_values import OpenValue
     from torchpin.checks.registry import Result
+    from torchpin.commands.project_files import FolderTexts
     from torchpin.commands.report import Watcher
     from torchpin.workspace.workspace import Repository
 
@@ -77,17 +78,7 @@ def adopt(
     `root`: the repository that gets the description, the current folder where it is None. `resolved_later`: its packages
     without a version get one after the draft is written. `ask`: the answer of a person to a question, "" for none.
     """
-    files = read_folder(folder)
-    if not files.texts:
-        reasons = [*files.skipped, *(f"{location}: {reason}" for location, reason in files.unreadable)]
-        raise InputError(
-            "\n".join(
-                [
-                    *reasons[:_MOST_REASONS],
-                    f"no Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock in {folder}",
-                ]
-            )
-        )
+    files = _read_project(folder)
     check_answers(answers)
     if answers.file and answers.file not in files.texts:
         raise InputError(f"--dockerfile: there is no {answers.file} in {folder}")
@@ -105,6 +96,16 @@ def adopt(
         answers = _with_answer(answers, question, ask)
     draft = draft_with(answers) if ask and draft.questions else draft
     return Adopted(adoption=draft, results=_judge_draft(draft), skipped=tuple(files.skipped))
+
+
+def _read_project(folder: Path) -> FolderTexts:
+    """The files of a project. Raises InputError where there is none to read."""
+    files = read_folder(folder)
+    if not files.texts:
+        reasons = [*files.skipped, *(f"{location}: {reason}" for location, reason in files.unreadable)]
+        names = "Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock"
+        raise InputError("\n".join([*reasons[:_MOST_REASONS], f"no {names} in {folder}"]))
+    return files
 
 
 def _with_answer(answers: DraftAnswers, question: OpenValue, ask: Ask | None) -> DraftAnswers:

@@ -92,10 +92,7 @@ def image_python(
             continue
         if match := next((found for word in argv if (found := _WHEEL.search(word))), None):
             wheel = wheel if wheel.version else _source(run, f"3.{match[1]}", f"it installs {match[0][1:]}")
-        if match := next((found for word in argv if (found := _CONDA_INSTALLER.search(word))), None):
-            state.is_default = False  # the system's Python is not the one that `pip` is of
-            if match[1]:
-                state.set_all(_source(run, f"3.{match[1]}", f"{match[0]} has it"))
+        _follow_installer(state, run, argv)
         setting = run.settings.get("UV_PYTHON")
         if setting and _MINOR.fullmatch(setting.value):
             line = setting.place.line if setting.place else run.command.line
@@ -108,6 +105,15 @@ def image_python(
     if is_guess and wheel.version and not system.version.startswith(wheel.version):
         return wheel
     return next((source for source in chosen if source.version), base)
+
+
+def _follow_installer(state: _Interpreters, run: RunCommand, argv: Sequence[str]) -> None:
+    """What conda's installer changes: `pip` is no longer that of the system's Python."""
+    match = next((found for word in argv if (found := _CONDA_INSTALLER.search(word))), None)
+    if match:
+        state.is_default = False
+    if match and match[1]:
+        state.set_all(_source(run, f"3.{match[1]}", f"{match[0]} has it"))
 
 
 def _source(run: RunCommand, version: str, reason: str) -> PythonSource:
