@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import assembling
 import builds
+import check
 import locking
 import proofs
 import results
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 GROUPS: dict[str, tuple[str, Callable[[int], list[results.Row]]]] = {
     "start": ("The start of the command line", lambda runs: start.main(max(runs, 15))),
+    "check": ("Checks of other projects", lambda runs: check.main(max(runs, 5))),
     "locking": ("Locks and checks", locking.main),
     "scale": ("A thousand services", scale.rows),
     "layers": ("Layers out of wheels", assembling.main),

@@ -28,16 +28,17 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
+@lru_cache(maxsize=64)  # and many may be on one line
+def _digest(text: str) -> str:
+    return sha256(" ".join(text.split()).encode(errors="replace")).hexdigest()[:_DIGEST_LENGTH]
+
+
 def match_key(match: Match, texts: Mapping[str, str]) -> Key:
     """What a match is known by. The line's text is a digest, since lines can hold secrets."""
     file, line, _ = match.place
     lines = _lines(texts.get(file, ""))
     text = lines[line - 1] if 0 < line <= len(lines) else match.finding.about
-    return (
-        match.id,
-        file,
-        sha256(" ".join(text.split()).encode(errors="replace")).hexdigest()[:_DIGEST_LENGTH],
-    )
+    return match.id, file, _digest(text)
 
 
 def baseline_text(matches: Iterable[Match], texts: Mapping[str, str]) -> str:

@@ -40,6 +40,8 @@ def print_check(
         return
     for line in _notes(report):
         print_hanging(out, Text(line, style="dim"), 2)
+    if report.problems and not report.result.texts:
+        return  # nothing was checked
     print_hanging(out, Text(summary_line(report)), 2)
 
 

@@ -30,6 +30,11 @@ FILES: dict[str, Callable[[int], dict[str, str]]] = {
     "commands of a line": lambda count: {
         "Dockerfile": BASE + "RUN " + " && ".join(f"pip install p{n}==1" for n in range(count)) + "\n"
     },
+    "redirects of a line": lambda count: {"Dockerfile": f"{BASE}RUN pip install {'a>=1 ' * count}\n"},
+    "scripts that run each other": lambda count: {
+        "Dockerfile": f"{BASE}COPY . .\nRUN bash 0.sh\n",
+        **{f"{n}.sh": f"bash {n + 1}.sh\nbash {n}.sh\n" for n in range(min(count, 8))},
+    },
     "arms": repeated("RUN if [ -e /x{0} ]; then pip install a{0}; else pip install b{0}; fi\n"),
     "copies": repeated("COPY src/{0} /app/{0}\n"),
     "variables": repeated("ENV NAME{0}=${{NAME{0}:-value}}\n"),

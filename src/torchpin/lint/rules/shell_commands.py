@@ -10,13 +10,13 @@ from torchpin.installs import commands
 from torchpin.lint.registry import build_finding, project_runs, register_rule, replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torchpin.installs.commands import Project
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
-    from torchpin.project.shell.values import ShellWord
+    from torchpin.project.shell.values import Redirect, ShellWord
 
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
@@ -57,6 +57,10 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
         if not run.command.redirects or commands.parse_install(project, run) is None:
             continue
         places = [(token.line, token.column) for token in run.command.argv]
+        by_start = {
+            (redirect.target.line, redirect.target.column - len(redirect.operator)): redirect
+            for redirect in run.command.redirects
+        }
         for number, redirect in enumerate(run.command.redirects):
             operator, token = redirect.operator, redirect.target
             if re.match(r"=?\d", token.text) and operator in {"<", ">"}:
@@ -72,17 +76,21 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
                     message,
                     help=f"quote it: `'{requirement}'`" if name else "quote the requirement",
                     about=name,
-                    edits=_quotes(run, package, number) if package else (),
+                    edits=_quotes(run, package, number, by_start) if package else (),
                 )
 
 
-def _quotes(run: RunCommand, package: ShellWord, number: int) -> tuple[Edit, ...]:
-    """Quotes around a package and all redirects that are written to it without a blank, `a>=1,<2`, from the first one on."""
+def _quotes(
+    run: RunCommand, package: ShellWord, number: int, by_start: Mapping[tuple[int, int], Redirect]
+) -> tuple[Edit, ...]:
+    """Quotes around a package and all redirects that are written to it without a blank, `a>=1,<2`, from the first one on.
+
+    `by_start`: the redirects by line and column of their operators.
+    """
     text, end = package.text, package.column + len(package.text)
-    for redirect in run.command.redirects:
-        operator, token = redirect.operator, redirect.target
-        if token.line == package.line and token.column == end + len(operator):
-            text, end = f"{text}{operator}{token.text}", token.column + len(token.text)
+    while redirect := by_start.get((package.line, end)):
+        text += f"{redirect.operator}{redirect.target.text}"
+        end = redirect.target.column + len(redirect.target.text)
     if text == package.text or run.command.redirects[number].target.line != package.line or "'" in text:
         return ()
     quote = '"' if "$" in text else "'"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh"}
 _INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)((?:[ \t]+\S+)*)")
+_MOST_OF_A_FILE = 2  # of a script within itself: some call themselves once, with another argument
 NOT_IN_PROJECT = "the script is not in the project"
 _MOST_CALLS = 10  # functions that call each other
 _OPTION_NAMES = {"e": "errexit", "u": "nounset", "a": "allexport"}
@@ -188,7 +189,14 @@ class NestedReader(CommandReader):
         is_run_by_shell = posixpath.basename(command.texts[0]) in SHELLS
         if program not in SHELLS and not is_sourced and not is_run_by_shell:
             return Status.LIKELY
+        if script.path and self.context.files.count(script.path) >= _MOST_OF_A_FILE:
+            self.note(command.place, "the script runs itself", " ".join(command.texts))
+            return Status.LIKELY
         outer, self.file = self.file, script.path
+        outer_context, self.context = (
+            self.context,
+            self.context._replace(files=(*self.context.files, script.path)),
+        )
         try:
             if is_sourced:
                 return self._run_sourced(script.text)
@@ -200,7 +208,7 @@ class NestedReader(CommandReader):
             with self._started(command, command.argv[index + 1 :], options, is_bash=program == "bash"):
                 return self.run_script(script.text)
         finally:
-            self.file = outer
+            self.file, self.context = outer, outer_context
 
     def _run_sourced(self, text: PlacedText) -> Status:
         status = self.run_script(text)

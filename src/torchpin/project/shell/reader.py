@@ -47,6 +47,7 @@ class Context(NamedTuple):
     stdin: str | None = None
     tested: bool = False  # a condition: its failure is no failure
     depth: int = 0
+    files: tuple[str, ...] = ()  # the scripts of the project that are being read
 
 
 class ShellReader(ABC):
