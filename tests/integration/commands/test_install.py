@@ -89,10 +89,10 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in messages)
     titles = [event.title for event in events if isinstance(event, StepStarted)]
-    assert titles[:2] == ["third_party/sd-scripts: cloning v0.10.0", "lora-gpu: resolving"]
-    assert titles[2] == "installing 00-torch"
-    assert titles[-2:] == ["installing sd-scripts", "lora-gpu: verifying what is installed"]
+    first = ("third_party/sd-scripts: cloning v0.10.0", "lora-gpu: resolving", "installing 00-torch")
+    assert [title for title in titles if title in first] == [*first]
+    assert titles[-2:] == ["installing 06-sd-scripts", "lora-gpu: verifying what is installed"]
     installed = [event for event in events if isinstance(event, StepAdvanced) and event.note == "installing"]
-    assert installed  # uv says that it has all files
+    # uv says that it has all files, where not all were in its cache
     assert all(event.done == event.total for event in installed)
     assert all(event.outcome == "done" for event in events if isinstance(event, StepEnded))
