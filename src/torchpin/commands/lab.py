@@ -132,6 +132,17 @@ def show_opening(workspace: Workspace, watcher: Watcher, *, full: bool) -> tuple
     return tuple(lines)
 
 
+def closing_lines(workspace: LabWorkspace, *, done: str) -> tuple[str, ...]:
+    """What a lab has done, and with how much, a line an environment."""
+    from torchpin.lab.stands_for import closing_line
+
+    lab = workspace.lab
+    return tuple(
+        closing_line(lab.described(env), lab.scope(env), done=done, has_image=lab.has_docker)
+        for env in workspace.environments
+    )
+
+
 def _show_kept(lab: Lab, watcher: Watcher) -> None:
     """Where a lab that is kept is, and how it is removed."""
     images = " ".join(lab.kept_images)
@@ -210,7 +221,6 @@ def _bump_service(
     from torchpin.commands.build import BuildOptions
     from torchpin.commands.bump import bump
     from torchpin.commands.bump_plan import plan_bump
-    from torchpin.lab.stands_for import closing_line
 
     with lab_workspace(
         Selection(service=service_plan.service),
@@ -221,6 +231,8 @@ def _bump_service(
     ) as workspace:
         if workspace.lab.has_docker and request.build:
             _require_success("build", build_workspace(workspace, BuildOptions(), watcher), watcher)
+        # of the lock before the update: what the lab leaves out stays left out
+        summary = "\n".join(closing_lines(workspace, done="updated"))
         own = replace(request, reasons=relevant_reasons(service_plan.openings, request.reasons))
         lab_plan = plan_bump(workspace.repo, own, services=(service_plan.service,))
         show(lab_plan)
@@ -233,13 +245,4 @@ def _bump_service(
             show_status=watcher.status,
         )
         report = report_outcomes(outcomes)
-        lines = [
-            closing_line(
-                workspace.lab.described(env),
-                workspace.lab.scope(env),
-                done="updated",
-                has_image=workspace.lab.has_docker,
-            )
-            for env in workspace.environments
-        ]
-    return report if report.exit_code else replace(report, summary="\n".join(lines))
+    return report if report.exit_code else replace(report, summary=summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchpin.commands.lab import LabWorkspace, build_workspace, lab_workspace, show_opening
+from torchpin.commands.lab import LabWorkspace, build_workspace, closing_lines, lab_workspace, show_opening
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, Workspace, open_workspace
 from torchpin.errors import TOOL
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from torchpin.lab.trial import Attempt
     from torchpin.model import Environment
 
-_OF_LIBRARIES = frozenset(
-    {"IMG007", "IMG008"}
-)  # that files load: torch's, and those of the system, are left out
+# Checks of the libraries that files load: torch's, and those of the system, are left out.
+_OF_LIBRARIES = frozenset({"IMG007", "IMG008"})
 _STEPS = (
     "would make the stubs, lock, clone, render and build an image (install, where there is no Docker engine), try the imports, "
     "the smoke test and the command, write record and documents, and verify them"
@@ -58,8 +57,11 @@ def build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) 
             return built
         watcher.report(_in_the_lab(built, workspace.lab))
         _write_documents(workspace, watcher)
-        report = _try_out(workspace, watcher)
-        return report if report.exit_code else _verify(workspace, watcher)
+        names = {outcome.name for outcome in built.outcomes}  # those of a platform, where one is chosen
+        environments = tuple(env for env in workspace.environments if env.name in names)
+        present = replace(workspace, environments=environments)
+        report = _try_out(present, watcher)
+        return report if report.exit_code else _verify(present, watcher)
 
 
 def _chosen(workspace: Workspace, options: BuildOptions) -> tuple[Environment, ...]:
@@ -75,7 +77,7 @@ def _install(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
 
 def _in_the_lab(built: CommandReport, lab: Lab) -> CommandReport:
     """A report without names of images and folders that are about to go."""
-    detail = f"{'built' if lab.has_docker else 'installed'} in the lab, and is what its lock there says"
+    detail = f"{'built' if lab.has_docker else 'installed'} in the lab, and matches its lock there"
     return replace(built, outcomes=tuple(replace(outcome, detail=detail) for outcome in built.outcomes))
 
 
@@ -132,14 +134,5 @@ def _verify(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
         return CommandReport(results=tuple(filter(is_failure, results)), exit_code=exit_code)
     right = sum(result.status == "ok" for result in results)
     watcher.status(f"lab: {right} of {len(results)} checks of the copy are ok, and none fails")
-    return CommandReport(summary="\n".join(_closing_lines(workspace.lab)))
-
-
-def _closing_lines(lab: Lab) -> list[str]:
-    from torchpin.lab.stands_for import closing_line
-
-    done = "built and checked" if lab.has_docker else "installed, without an image, and checked"
-    return [
-        closing_line(lab.described(env), lab.scope(env), done=done, has_image=lab.has_docker)
-        for env in lab.environments
-    ]
+    done = "built and checked" if workspace.lab.has_docker else "installed, without an image, and checked"
+    return CommandReport(summary="\n".join(closing_lines(workspace, done=done)))
