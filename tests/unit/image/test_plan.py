@@ -112,6 +112,16 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
     assert at_home == {"/here/third_party/b": "0f" * 20}
 
 
+def test_where_libraries_are_left_out_no_package_has_to_find_its_own(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment()
+    with_all = plan.probe_expectations(env, lock(env))
+    without = plan.probe_expectations(env, lock(env), has_libraries=False)
+    assert with_all["requested"] == ["torch", "torchvision", "tqdm"]
+    assert without == {**with_all, "requested": []}
+
+
 def test_steps_are_the_layers_that_hold_something(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
