@@ -108,7 +108,7 @@ def check_dockerfile(text: str) -> None:
 def check_requirements(text: str) -> None:
     """Requirement files are read by line, for a draft and for a lock, and their markers are evaluated."""
     project = parse_project({"requirements.txt": text})
-    lines = text.splitlines()
+    lines = text.removeprefix("\ufeff").split("\n")  # as editors count them
     for row in commands.requirement_lines(project, "requirements.txt"):
         if isinstance(row, commands.InstallTarget):
             file, line, column = row.location.rsplit(":", 2)

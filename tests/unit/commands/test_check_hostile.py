@@ -11,6 +11,7 @@ import pytest
 
 from torchpin.commands.check import CheckOptions, check
 from torchpin.output.answers import print_check_report
+from torchpin.output.volume import task_output
 
 BASE = "FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\n"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -81,8 +82,9 @@ def test_nothing_is_passed_on_raw(
     named = tuple(name for name in files if not name.startswith(EVIL))
     for paths in ((), named):
         report = check(CheckOptions(paths=paths, fix="all", diff=True))
-        for form in ("text", "json", "sarif", "github", "markdown"):
-            print_check_report(report, form, verbose=True, quiet=False, fail_on="error")
+        with task_output("check", verbose=True):
+            for form in ("text", "json", "sarif", "github", "markdown"):
+                print_check_report(report, form, fail_on="error")
         printed = capsys.readouterr()
         assert not RAW.search(printed.out + printed.err)
         assert report.exit_code in {0, 1, 2}
