@@ -47,6 +47,7 @@ _OF_IMAGE = ("BAS001",)
 _OF_PYTHON = {"TOR003", "ABI001"}
 _WITH_WARNINGS = {"DEP001", "DEP005", "DEP006"}
 _GPU_IMAGE = re.compile(r"cuda|torch|nvidia|runpod|vllm")  # whose tags have a grammar that facts know
+_IN_LOCK = re.compile(r"(?:^|/)(?:(?:uv|poetry|pdm)\.lock|Pipfile\.lock|pylock[^/:]*\.toml):")
 _NAME, _UNKNOWN_IMAGE = "checked", "unknown:unknown"
 # Where no line tells the Python: those of Ubuntu 22.04 and 24.04. What holds for one of them only is not said.
 _GUESSED_PYTHONS = (Version("3.10.12"), Version("3.12.3"))
@@ -125,6 +126,8 @@ def _stage_findings(
             is_told = finding.level == "error" or result.check in _WITH_WARNINGS
             is_certain = known or result.check not in _OF_PYTHON
             has_place = not finding.location.startswith(service.file)
+            if result.check == "DEP007" and _IN_LOCK.search(finding.location):
+                continue  # the resolver has held METADATA, but for what the project overrides
             if is_told and is_certain and has_place and finding.location not in places:
                 places.add(finding.location)
                 key = (result.check, finding.location, finding.message)

@@ -114,3 +114,18 @@ def test_uv_takes_a_python_that_the_project_allows(required: str, expected: bool
     }
     ids = {match.id for match in find_matches(parse_project(texts))}
     assert ("ADO010" in ids) == expected
+
+
+def test_what_a_lock_has_resolved_is_not_held_against_metadata() -> None:
+    rows = {"transformers": "5.4.0", "vllm": "0.19.1"}
+    lock = "version = 1\n" + "".join(
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\n' for name, version in rows.items()
+    )
+    project = '[project]\nname = "x"\nversion = "1"\ndependencies = ["transformers", "vllm"]\n'
+    text = f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nCOPY . .\nRUN uv sync\n"
+    found = judged(text, **{"pyproject.toml": project, "uv.lock": lock})
+    assert "DEP007" not in {id_ for id_, _ in found}
+    pins = " ".join(f"{name}=={version}" for name, version in rows.items())
+    assert "DEP007" in {
+        id_ for id_, _ in judged(text.replace("COPY . .\nRUN uv sync", f"RUN pip install {pins}"))
+    }
