@@ -10,7 +10,7 @@ import pytest
 
 from support.command_line import DOCUMENTS, SERVICE_PAGES, run_command, run_process, tree
 from torchpin.description.environments import select_environments
-from torchpin.paths import SCHEMA, SERVICE_REFERENCE
+from torchpin.paths import SCHEMA, SERVICE_REFERENCE, TROUBLESHOOTING
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_documenting_again_changes_nothing(copy: Path) -> None:
     second = run_command(copy, "document")
     assert (first.code, second.code) == (0, 0), first.output
     assert first.out == second.out
-    names = (*DOCUMENTS, SERVICE_REFERENCE, *SERVICE_PAGES, SCHEMA)
+    names = (*DOCUMENTS, SERVICE_REFERENCE, TROUBLESHOOTING, *SERVICE_PAGES, SCHEMA)
     assert sorted(line.split() for line in second.out.splitlines()) == sorted(
         ["same", name] for name in names
     )
