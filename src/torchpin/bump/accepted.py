@@ -122,19 +122,8 @@ def new_findings(before: CheckedFindings, after: CheckedFindings) -> list[tuple[
 def _waiver_changes(
     before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
 ) -> Acceptance:
-    resolved, changes = [], []
-    for number, waiver in enumerate(before.service.waivers):
-        matched = [
-            any(
-                check_id == waiver.check and run.matches_waiver(waiver, finding)
-                for check_id, finding in findings
-            )
-            for findings in (before.findings, after.findings)
-        ]
-        # one that matched nothing before is not the update's
-        if matched == [True, False] and after.is_locked:
-            resolved.append(f"{waiver.check} about {waiver.about}: the waiver is no longer needed")
-            changes.append(Change(path=f"waivers[{number}]", value=None))
+    """Waivers that match nothing any more are removed; a new finding asks for a waiver, with its reason."""
+    resolved, changes = _unneeded_waivers(before, after)
     new = {
         (check_id, finding.about): finding
         for check_id, finding in new_findings(before.findings, after.findings)
@@ -167,6 +156,24 @@ def _waiver_changes(
         changes=tuple(changes),
         notes=tuple(messages[key] for key, finding in new.items() if finding.level == "notice"),
     )
+
+
+def _unneeded_waivers(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[list[str], list[Change]]:
+    """The waivers whose findings the update ends, as messages and as edits that remove them."""
+    messages, changes = [], []
+    for number, waiver in enumerate(before.service.waivers):
+        matched_before, matches_after = (
+            any(
+                check_id == waiver.check and run.matches_waiver(waiver, finding)
+                for check_id, finding in findings
+            )
+            for findings in (before.findings, after.findings)
+        )
+        # a waiver that matched nothing before is not the update's to remove
+        if matched_before and not matches_after and after.is_locked:
+            messages.append(f"{waiver.check} about {waiver.about}: the waiver is no longer needed")
+            changes.append(Change(path=f"waivers[{number}]", value=None))
+    return messages, changes
 
 
 def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning) -> Acceptance:

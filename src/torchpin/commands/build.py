@@ -143,9 +143,8 @@ def _build(
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
     from torchpin.commands.assemble import pusher
 
-    repo = replace(
-        repo
-    )  # which has read nothing: all that is read from here on must stay until the record is written
+    # a copy that has read nothing yet: what it reads must not change until the record is written
+    repo = replace(repo)
     lock, rendered = load_fresh(repo, env)
     labels = build_labels(repo, env, lock, rendered)
     tags = image_tags(repo, env, rendered.image_key)
@@ -177,12 +176,18 @@ def _build(
     if options.push:
         push = pusher(repo, env, image, show_status)
         pushed = f", {publish(client, tags, rendered.image_key, again=options.no_cache, push=push)}"
-    status = "built and verified" if new else "already built and verified"
-    status = "pulled from the registry" if stored and stored.place == "pulled" else status
-    status += "" if new else ", nothing to do" if recorded else ", and recorded"
-    size = image.attrs["Size"] / 1e6
-    detail = f"{status}: {tags[0]}, {size:,.0f} MB{pushed}"
+    pulled = stored is not None and stored.place == "pulled"
+    status = _built_status(new=new, pulled=pulled, recorded=recorded)
+    detail = f"{status}: {tags[0]}, {image.attrs['Size'] / 1e6:,.0f} MB{pushed}"
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
+
+
+def _built_status(*, new: bool, pulled: bool, recorded: bool) -> str:
+    """What happened to an image. `recorded`: its record was current already."""
+    if new:
+        return "built and verified"
+    origin = "pulled from the registry" if pulled else "already built and verified"
+    return f"{origin}, {'nothing to do' if recorded else 'and recorded'}"
 
 
 def _make_image(

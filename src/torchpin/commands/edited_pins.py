@@ -54,9 +54,8 @@ class PinEdit:
 
 def open_service(repo: Repository, name: str) -> tuple[Repository, Service, dict[str, Lock | None]]:
     """A service with its present locks by environment, and the repository that notes what is read, for the writer."""
-    repo = replace(
-        repo
-    )  # which has read nothing: all that is read from here on must stay until the edit is written
+    # a copy that has read nothing yet: what it reads must not change until the edit is written
+    repo = replace(repo)
     environments = select_environments(repo.services, service=name)
     service = environments[0].service
     with exclusive_services(repo, {name}):
@@ -90,27 +89,27 @@ def edit_pins(
         staged, environments, recorded=options.recorded, cutoff=options.cutoff, show_status=watcher.status
     )
     _require_locks(environments, outcomes, explain)
-    edited = PinEdit(
+    changed: tuple[str, ...] = ()
+    if not options.dry_run:
+        with exclusive(repo), exclusive_services(repo, {service.name}):
+            require_same_services(repo)
+            files = {
+                **lock.generated_texts(staged, environments, locks),
+                **generated.expected_documents(staged, locks),
+            }
+            if not options.overwrite:
+                require_unedited(staged, files)
+            read_texts = {**repo.inputs, **lock.unchanged_inputs(staged, files, present)}
+            changed = write(repo, {service.file: after, **files}, before=read_texts)
+    return PinEdit(
         service=service.name,
         pins=(),
         diff=edit.unified_diff(before, after, service.file),
         outcomes=outcomes,
         locks=locks,
+        files=changed,
         dry_run=options.dry_run,
     )
-    if options.dry_run:
-        return edited
-    with exclusive(repo), exclusive_services(repo, {service.name}):
-        require_same_services(repo)
-        files = {
-            **lock.generated_texts(staged, environments, locks),
-            **generated.expected_documents(staged, locks),
-        }
-        if not options.overwrite:
-            require_unedited(staged, files)
-        read_texts = {**repo.inputs, **lock.unchanged_inputs(staged, files, present)}
-        changed = write(repo, {service.file: after, **files}, before=read_texts)
-    return replace(edited, files=changed)
 
 
 def _staged(repo: Repository, texts: Mapping[str, str]) -> Repository:

@@ -68,13 +68,8 @@ def install(
     with temporary_folder() as folder:
         with progress.step(show_status, f"making {into}"):
             _make_venv(env, into, environ, folder)
-        layers = [*locked.layers, *([locked.build] if locked.build else [])]
-        files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
-        for path, (package, file) in plan.context_packages(local_env, locked).items():
-            with progress.step(show_status, f"fetching {package.filename}"):
-                package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
+        sizes = _write_inputs(repo, local_env, locked, folder, show_status)
         environ |= {"TMPDIR": str(folder), export.FILES_VARIABLE: (folder / "packages").as_uri()}
-        sizes = {layer.file: _file_sizes(layer) for layer in layers}
         for step in layer_steps(env, locked):
             _install_step(repo, step, into, folder, environ, show_status, sizes[step.file])
         _install_sources(repo, env, locked, into, folder, environ, show_status)
@@ -169,6 +164,18 @@ def _local_lock(
             cutoff=cooldown.locked_cutoff(locked),
             running=running,
         )
+
+
+def _write_inputs(
+    repo: Repository, local_env: Environment, locked: Lock, folder: Path, show_status: StatusCallback
+) -> dict[str, dict[str, int]]:
+    """Writes the requirement file of each layer and the packages that are in no index; the file sizes of each layer's packages."""
+    layers = [*locked.layers, *([locked.build] if locked.build else [])]
+    files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
+    for path, (package, file) in plan.context_packages(local_env, locked).items():
+        with progress.step(show_status, f"fetching {package.filename}"):
+            package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
+    return {layer.file: _file_sizes(layer) for layer in layers}
 
 
 def _install_step(

@@ -50,12 +50,12 @@ def lock(
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
     A lock that answers its description is not resolved again, but with `refresh` or `upgrade`. `recorded` reads the channels
-    from their index snapshots instead of PyTorch's index. `cutoff`: stands in place of the policy's. Where resolving fails, the old lock stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
-    lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
+    from their index snapshots instead of PyTorch's index. `cutoff`: stands in place of the policy's. Where resolving fails, the old lock
+    stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or lock
+    changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
-    repo = replace(
-        repo
-    )  # which has read nothing: all that is read from here on must stay until the locks are written
+    # a copy that has read nothing yet: what it reads must not change until the locks are written
+    repo = replace(repo)
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
         present = read_inputs(repo, environments)
@@ -75,8 +75,8 @@ def lock(
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
         require_same_services(repo)
-        is_same = all(outcome.status == "same" for outcome in outcomes)
         files: dict[str, str | None] = {}
+        is_same = all(outcome.status == "same" for outcome in outcomes)
         if not is_same or not _is_settled(repo, environments):
             files |= generated_texts(repo, environments, new_locks)
             files |= generated.expected_documents(repo, new_locks)
@@ -146,9 +146,8 @@ def resolve_all(
     if answered:
         show_status(_answered_note(len(answered)))
     if len(answered) < len(environments):
-        from torchpin.commands import (
-            resolving,  # with uv and the indexes, which a lock that stays does not need
-        )
+        # it brings uv and the indexes, which a lock that stays does not need
+        from torchpin.commands import resolving
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     policy, today = repo.policy, current_date()
     new_locks: dict[str, Lock] = {**answered}
@@ -164,12 +163,7 @@ def resolve_all(
             repo, env, current, upgrade, show_status, age, recorded=recorded, known_upstreams=known_upstreams
         )
         new_locks[env.name] = new_lock
-        same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
-        changes = compare.moved_packages(current.packages, new_lock.packages) if current else ()
-        detail = _resolved_detail(new_lock, len(changes), notices)
-        return Outcome(
-            name=env.name, status="same" if same else "changed", detail=detail, changes=tuple(changes)
-        )
+        return _resolved_outcome(repo, env, current, new_lock, notices)
 
     outcomes = for_each_environment(environments, resolve_environment)
     # the present locks were judged at the start
@@ -178,6 +172,16 @@ def resolve_all(
         for outcome in outcomes
     )
     return tuple(judged), new_locks
+
+
+def _resolved_outcome(
+    repo: Repository, env: Environment, current: Lock | None, new_lock: Lock, excepted: Iterable[str]
+) -> Outcome:
+    """What a new lock changes. `excepted`: the packages that are younger than the cool-down allows."""
+    same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
+    changes = tuple(compare.moved_packages(current.packages, new_lock.packages)) if current else ()
+    detail = _resolved_detail(new_lock, len(changes), excepted)
+    return Outcome(name=env.name, status="same" if same else "changed", detail=detail, changes=changes)
 
 
 def _resolved_detail(new_lock: Lock, changed: int, excepted: Iterable[str]) -> str:

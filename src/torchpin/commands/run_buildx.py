@@ -111,9 +111,7 @@ def run_buildx(
     rendered, labels = rendered_and_labels
     version = buildx.expect_buildx()
     buildx.expect_platform(env.variant.platform, builder=options.builder)
-    make_work_folder(repo.root)
-    expect_inside(repo.root, paths.LOGS)
-    log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
+    log = _log_path(repo, env, rendered.image_key)
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
     show_status(f"{env.name}: building; log: {log}")
     with ExitStack() as stack:
@@ -134,6 +132,12 @@ def run_buildx(
 
             lines = buildx.build(command, log, follow)
     return lines, log
+
+
+def _log_path(repo: Repository, env: Environment, key: str) -> Path:
+    make_work_folder(repo.root)
+    expect_inside(repo.root, paths.LOGS)
+    return repo.root / paths.LOGS / f"{env.name}-{key[:12]}.log"
 
 
 @contextmanager

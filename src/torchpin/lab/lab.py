@@ -116,9 +116,7 @@ def open_lab(
         base, python, reason = _open_base(
             stack, environments[0].service, repo.settings, prefix, scratch, show_status, docker=docker
         )
-        _copy_repository(repo.root, scratch)
-        _copy_own_files(repo.root, scratch, environments)
-        _copy_wheels(repo.root, scratch, environments)
+        _copy_checkout(repo.root, scratch, environments)
         _copy_locks(scratch, environments, locks, full=full)
         origins = create_origins(folder, environments, locks, full=full)
         services = _reduce_services(environments, locks, origins, base=base, python=python, full=full)
@@ -197,6 +195,13 @@ def _committed_lock(repo: Repository, env: Environment) -> Lock:
         return workspace.read_lock(repo, env)
     except InputError as error:
         raise InputError(f"{error}\nthe lab takes packages and versions from the lock") from None
+
+
+def _copy_checkout(root: Path, scratch: Path, environments: Sequence[Environment]) -> None:
+    """Copy what the environments are made of: torchpin's own folders, their files and the wheels that they name."""
+    _copy_repository(root, scratch)
+    _copy_own_files(root, scratch, environments)
+    _copy_wheels(root, scratch, environments)
 
 
 def _copy_repository(root: Path, scratch: Path) -> None:

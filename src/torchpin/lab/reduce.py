@@ -17,7 +17,7 @@ from torchpin.model import Variant
 from torchpin.tools import uv_install
 
 if TYPE_CHECKING:
-    from torchpin.model import Environment, Layer, Lock, Service
+    from torchpin.model import Environment, Layer, Lock, Service, Source
 
 
 def reduce_service(
@@ -49,22 +49,9 @@ def reduce_service(
         apt=(),
         apt_repositories=(),
         build=None,  # stubs of torch and of sources compile nothing
-        run=replace(
-            service.run, compiles=None
-        ),  # stubs compile nothing, and there is no compiler without `apt`
+        run=replace(service.run, compiles=None),  # without `apt` there is no compiler
         imports=tuple(name for name in service.imports if name in importable),
-        # another URL, since the facts about the real source are not true of its stub
-        sources=tuple(
-            replace(
-                source,
-                commit=commits[source.name],
-                url=f"https://stub.invalid/{source.name}",
-                without=tuple(name for name in source.without if canonicalize_name(name) in names),
-                submodules=None,  # a stub has none, and no files of Git LFS
-                lfs=None,
-            )
-            for source in service.sources
-        ),
+        sources=tuple(_stub_source(source, commits[source.name], names) for source in service.sources),
         overrides=tuple(row for row in service.overrides if canonicalize_name(row.package.name) in names),
         budget_bytes=None,  # an image of stubs has another size
         recommends=tuple(
@@ -73,6 +60,19 @@ def reduce_service(
             if canonicalize_name(recommendation.component) in names
         ),
         reasons=tuple(reason for reason in service.reasons if canonicalize_name(reason.component) in names),
+    )
+
+
+def _stub_source(source: Source, commit: str, names: frozenset[str]) -> Source:
+    """A source as its stub: at the stub's commit, with what it asks for of the packages in `names`."""
+    return replace(
+        source,
+        commit=commit,
+        # another URL, since the facts about the real source are not true of its stub
+        url=f"https://stub.invalid/{source.name}",
+        without=tuple(name for name in source.without if canonicalize_name(name) in names),
+        submodules=None,  # a stub has none, and no files of Git LFS
+        lfs=None,
     )
 
 

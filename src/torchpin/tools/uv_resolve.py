@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torchpin.tools.uv_cutoff import AgeRule
 
 
-def resolve(  # noqa: PLR0913 - each is what a resolution depends on, or tells of itself
+def resolve(  # noqa: PLR0913 - what a resolution depends on, and what follows it
     env: Environment,
     settings: Settings,
     *,
@@ -53,7 +53,7 @@ def resolve(  # noqa: PLR0913 - each is what a resolution depends on, or tells o
 
     `index` is the address of the channel, `upgrade` names packages whose present pins are dropped. `published` holds
     the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index. Files of PyPI that
-    were published after `cutoff` are left out; what is younger and excepted is told to `add_notice`, once or more.
+    were published after `cutoff` are left out; the names of younger packages that are excepted go to `add_notice`.
     `located` are the files of the packages that are in no index. `running` counts the packages that are selected.
     Raises FindingsError for pins that are younger, ToolError when there is no solution, or when a package has no hashed file
     for this Python and platform.
@@ -80,11 +80,18 @@ def resolve(  # noqa: PLR0913 - each is what a resolution depends on, or tells o
     stage, stage_files = _stage_layer(env, settings, current=current, rule=rule)
     lock = Lock(layers=layers, build=build, stage=stage, provided=provided_layer, upstreams=upstreams)
     lock = cooldown.with_cutoff(lock, cutoff)
-    if running:
-        running.advance(len(lock.packages), note="reading what the wheels state")
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files, *stage_files)}
+    return _with_statements(project, lock, urls, current=current, other_builds=published is None)
+
+
+def _with_statements(
+    project: Resolvable, lock: Lock, urls: Mapping[str, str], *, current: Lock | None, other_builds: bool
+) -> Lock:
+    """The lock with the licenses and contents of its wheels, which are read at `urls`, by hash, where `current` has none."""
+    if project.running:
+        project.running.advance(len(lock.packages), note="reading wheel metadata")
     licenses, contents = read_statements(
-        env, settings, lock, urls, current=current, other_builds=published is None
+        project.env, project.settings, lock, urls, current=current, other_builds=other_builds
     )
     return replace(lock, licenses=licenses, wheels=contents)
 
