@@ -87,18 +87,22 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 
 
 def code_cell(text: str) -> str:
-    """A text on one line as quoted code."""
-    return f"`{_line(text).replace('`', chr(39))}`"
+    """A text as quoted code for a cell of a table; backticks become apostrophes."""
+    return f"`{_escape_bars(_one_line(text).replace('`', chr(39)))}`"
 
 
 def prose_cell(text: str) -> str:
-    """A text on one line whose own Markdown and HTML, but for quoted code, is shown as it is."""
-    parts = re.split(r"(`[^`]*`)", _line(text))
+    """A text for a cell of a table, with its Markdown and HTML escaped; quoted code stays code."""
+    parts = re.split(r"(`[^`]*`)", _one_line(text))
     return "".join(
-        part if part.startswith("`") else re.sub(r"([*_~\[\]<>#!@])", r"\\\1", part) for part in parts
+        _escape_bars(part) if part.startswith("`") else re.sub(r"([\\|*_~\[\]<>#!@])", r"\\\1", part)
+        for part in parts
     )
 
 
-def _line(text: str) -> str:
-    """A text on one line, with its controls visible and its bars escaped."""
-    return re.sub(r"\s*[\r\n]\s*", " ", show_controls(text)).replace("|", "\\|")
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*[\r\n]\s*", " ", show_controls(text))
+
+
+def _escape_bars(text: str) -> str:
+    return re.sub(r"(\\*)\|", lambda match: match[1] * 2 + r"\|", text)  # a backslash may precede the bar

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.results import FINDING, WAIVER, WARNING, environments, make_result
 from torchpin.checks.registry import Accepted
 from torchpin.output.markdown import differences_markdown, judgement_markdown, prose_cell
@@ -71,6 +73,13 @@ def test_many_packages_are_folded_away() -> None:
 
 def test_nothing_changed_is_a_sentence() -> None:
     assert [*differences_markdown([difference()])] == ["No environment changes."]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"), [(r"a\*b", r"a\\\*b"), (r"a\|b", r"a\\\|b"), (r"`a\|b`", r"`a\\\|b`"), ("a|b", r"a\|b")]
+)
+def test_a_backslash_neither_unescapes_what_follows_nor_splits_a_cell(text: str, cell: str) -> None:
+    assert prose_cell(text) == cell
 
 
 def test_foreign_markup_stays_text() -> None:
