@@ -42,8 +42,3 @@ def image_installs(project: Project, file: str) -> Iterable[InstallCommand]:
         for step in parse_installs(project, run):
             if run.in_image or step.tool != "apt":
                 yield step
-
-
-def has_installs(project: Project, file: str) -> bool:
-    """Whether something installs Python packages, as far as it can be read; without a Dockerfile, the lists do."""
-    return not file or any(step.tool in {"pip", "conda"} for step in image_installs(project, file))

@@ -72,11 +72,3 @@ def _entry(result: Result, finding: Finding, kind: EntryKind, waiver: Waiver | N
 def findings_text(findings: Iterable[Finding]) -> str:
     """Findings as the lines of an error message, each with its help below it."""
     return "\n".join(f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings)
-
-
-def count_statuses(results: Iterable[Result]) -> dict[str, int]:
-    """How many results have each status, the most frequent first."""
-    counts: dict[str, int] = {}
-    for result in results:
-        counts[result.status] = counts.get(result.status, 0) + 1
-    return dict(sorted(counts.items(), key=lambda count: -count[1]))

@@ -59,11 +59,6 @@ class PackageGroup:
     def packages(self) -> tuple[Artifact, ...]:
         return self.layer.packages
 
-    @property
-    def has_sources(self) -> bool:
-        """Whether a package is built from source, which may need system packages."""
-        return any(package.is_source for package in self.layer.packages)
-
 
 @remembered
 def package_groups(lock: Lock) -> tuple[PackageGroup, ...]:

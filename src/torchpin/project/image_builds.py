@@ -16,9 +16,9 @@ from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.stages import parse_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from torchpin.project.image_build import BuildFile, ImageBuild
+    from torchpin.project.image_build import BuildFile
     from torchpin.project.stages import BuildInputs
 
 _MOST_BUILDS = 50  # of one Dockerfile with different arguments; a further one is as the file says
@@ -64,11 +64,6 @@ def built_texts(texts: Mapping[str, str], current: str = "") -> list[dict[str, s
 
 def _is_dockerfile(path: str) -> bool:
     return re.search(r"dockerfile|containerfile", posixpath.basename(path), re.IGNORECASE) is not None
-
-
-def built_dockerfiles(builds: Iterable[ImageBuild]) -> frozenset[str]:
-    """The Dockerfiles of builds, by path."""
-    return frozenset(build.dockerfile for build in builds if not build.inline)
 
 
 def built_text(text: str, inputs: BuildInputs) -> str:

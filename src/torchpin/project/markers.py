@@ -60,13 +60,6 @@ def _answers(
     return frozenset(_evaluate(marker, environment, extras, groups) for environment in _environments(target))
 
 
-def can_hold_together(first: Marker | str | None, second: Marker | str | None, target: MarkerTarget) -> bool:
-    """Whether there may be an environment, as far as it is known, in which both markers hold; without extras."""
-    if not first or not second:
-        return holds(first or second, target) is not False
-    return holds(f"({first}) and ({second})", target) is not False
-
-
 @lru_cache(maxsize=256)
 def _environments(target: MarkerTarget) -> tuple[dict[str, str], ...]:
     """Every environment that a target may be, by the names of PEP 508."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from torchpin.project.markers import MarkerTarget, can_hold_together, holds
+from torchpin.project.markers import MarkerTarget, holds
 
 UNKNOWN, KNOWN = MarkerTarget(), MarkerTarget(python="3.12", machine="x86_64")
 
@@ -44,25 +44,6 @@ def test_extras_and_groups_count_where_they_are_asked_for() -> None:
     assert holds("'gpu' in extras", KNOWN, extras=["gpu"])
     assert holds("'test' in dependency_groups", KNOWN) is False
     assert holds("'test' in dependency_groups", KNOWN, groups=["test"])
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "meet"),
-    [
-        ("sys_platform == 'win32'", "sys_platform == 'linux'", False),
-        ("python_version < '3.10'", "python_version >= '3.10'", False),
-        ("python_version < '3.12'", "python_version >= '3.10'", True),
-        ("platform_machine == 'aarch64'", "platform_machine == 'x86_64'", False),
-        (None, "python_version < '3.10'", True),
-        (None, "sys_platform == 'darwin'", False),
-        (None, None, True),
-    ],
-)
-def test_markers_that_exclude_each_other_never_meet(
-    first: str | None, second: str | None, meet: bool
-) -> None:
-    assert can_hold_together(first, second, UNKNOWN) is meet
-    assert can_hold_together(second, first, UNKNOWN) is meet
 
 
 def test_a_marker_nested_too_deep_may_hold() -> None:

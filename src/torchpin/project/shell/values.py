@@ -93,15 +93,6 @@ class ShellCommand:
     def texts(self) -> tuple[str, ...]:
         return tuple(word.text for word in self.argv)
 
-    @property
-    def failure_ignored(self) -> bool:
-        return bool(self.ignored_by)
-
-    def excludes(self, command: ShellCommand) -> bool:
-        """Whether at most one of both runs, or counts."""
-        arms = dict(self.branch)
-        return any(arms.get(branching, number) != number for branching, number in command.branch)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnreadPart:
