@@ -76,9 +76,9 @@ def draft_adoption(
     version, since they get one after it is written.
     """
     rounds = [*islice(built_texts(texts), _MOST_ROUNDS)]
-    project = parse_project(rounds[0], unreadable)
     place = folder or ProjectFolder(paths=tuple(texts))
-    projects = (project, *map(parse_project, rounds[1:]))
+    project = parse_project(rounds[0], unreadable, place.ignored)
+    projects = (project, *(parse_project(later, ignored=place.ignored) for later in rounds[1:]))
     builds = [build for variant in projects for build in _builds(variant, answers, place)]
     adoption = Adoption(
         name=name, text="", missing="", matches=scan.find_matches(project), files=tuple(sorted(texts))

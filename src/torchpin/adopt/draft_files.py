@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from torchpin.description import patterns
 from torchpin.model import CopiedFiles
+from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.build_steps import build_steps
 from torchpin.project.dockerfile import is_dockerfile
 from torchpin.project.image_files import ProjectPaths, choose_context, copy_operands, copy_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from torchpin.project.build_steps import BuildStep
 
@@ -34,13 +35,12 @@ _NO_FILES = re.compile(
 class ProjectFolder:
     """Where a project's files are for the description. `paths`: all of them, below the project's folder.
 
-    `root`: the folder's path in the repository that gets the description, "" for its root; `ignored`: the lines of each
-    .dockerignore by its folder.
+    `root`: the folder's path in the repository that gets the description, "" for its root; `ignored`: its .dockerignore files.
     """
 
     paths: Collection[str] = ()
     root: str = ""
-    ignored: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignored: IgnoreFiles = field(default_factory=IgnoreFiles)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,6 +48,7 @@ class _Copies:
     """The entries of `files:` while they are collected. `taken`: files that installs read, which the image needs no more."""
 
     folder: ProjectFolder
+    file: str
     paths: ProjectPaths
     context: str
     user: str
@@ -99,8 +100,8 @@ class _Copies:
         return f"the volume {hiding} hides it" if hiding else ""
 
     def _ignored(self, source: str) -> tuple[str, ...]:
-        """The patterns of the context's .dockerignore for a folder that is the context itself."""
-        lines = self.folder.ignored.get(self.context, ()) if source == self.context else ()
+        """The patterns of the .dockerignore for a folder that is the context itself."""
+        lines = self.folder.ignored.lines_for(self.file, self.context) if source == self.context else ()
         return tuple(dict.fromkeys(line for line in lines if patterns.IGNORED.pattern.fullmatch(line)))
 
 
@@ -120,7 +121,7 @@ def copied_files(
     paths = folder.paths if isinstance(folder.paths, ProjectPaths) else ProjectPaths(folder.paths)
     context = choose_context(map(copy_sources, steps), paths, file)
     copies = _Copies(
-        folder=folder, paths=paths, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
+        folder=folder, file=file, paths=paths, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
     )  # fmt: skip
     for step in steps:
         *sources, target = copy_operands(step) or ("",)

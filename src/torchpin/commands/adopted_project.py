@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.adopt.draft_files import ProjectFolder
-from torchpin.commands.project_files import FolderTexts, read_file
+from torchpin.commands.ignore_files import read_ignore_files
 from torchpin.compat.pins import file_packages
 from torchpin.description import patterns
 from torchpin.errors import InputError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.adopt.draft_values import DraftAnswers
+    from torchpin.commands.project_files import FolderTexts
     from torchpin.description.policy import Policy
     from torchpin.model import Environment
 
@@ -43,11 +44,7 @@ class ProjectPlace:
 
 def project_folder(folder: Path, root: Path, name: str, files: FolderTexts) -> ProjectPlace:
     """Where a project lies in a repository. One that lies elsewhere has a place below its service."""
-    ignored = {
-        path.rpartition("/")[0]: tuple(read_lines(folder, path))
-        for path in files.paths
-        if path.rpartition("/")[2] == paths.DOCKERIGNORE
-    }
+    ignored = read_ignore_files(folder, files)
     inside = folder.resolve().is_relative_to(root.resolve())
     copy_to = "" if inside else f"{paths.service_folder(name)}/project"
     relative_path = folder.resolve().relative_to(root.resolve()).as_posix() if inside else copy_to
@@ -55,13 +52,6 @@ def project_folder(folder: Path, root: Path, name: str, files: FolderTexts) -> P
     return ProjectPlace(
         folder=ProjectFolder(paths=ProjectPaths(files.paths), root=place, ignored=ignored), copy_to=copy_to
     )
-
-
-def read_lines(folder: Path, path: str) -> Iterable[str]:
-    """The patterns of a .dockerignore, without comments."""
-    text = read_file(folder, path, FolderTexts()) or ""
-    lines = (line.strip() for line in text.splitlines())
-    return (line for line in lines if line and not line.startswith("#"))
 
 
 def check_answers(answers: DraftAnswers) -> None:

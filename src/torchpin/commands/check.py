@@ -228,7 +228,7 @@ def _named(files: CheckedFiles) -> set[str]:
 
 
 def _parse(checked: CheckedProject) -> Project:
-    project = parse_project(checked.texts, checked.unreadable)
+    project = parse_project(checked.texts, checked.unreadable, checked.ignored)
     if checked.named is None:
         return project
     lists = [path for path in checked.named if path.endswith(".txt") and path in checked.texts]

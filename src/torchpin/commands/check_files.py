@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin.commands.ignore_files import read_ignore_files
 from torchpin.commands.project_files import FILE_NAMES, FolderTexts, read_folder
 from torchpin.errors import InputError, ToolError, os_error_reason
+from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.decoding import UndecodableError, decode_text
 from torchpin.project.image_builds import is_build_file, read_build_file
 from torchpin.tools.files import read_bytes
@@ -34,16 +36,20 @@ _MOST_BYTES = 20_000_000  # of a file that is named; a large uv.lock has a few m
 
 @dataclass(kw_only=True, slots=True)
 class CheckedProject:
-    """Files that are read together, by path as it is printed. `named`: the ones that are checked, None for all of them."""
+    """Files that are read together, by path as it is printed. `named`: the ones that are checked, None for all of them.
+
+    `ignored`: the .dockerignore files beside them.
+    """
 
     texts: dict[str, str]
     named: frozenset[str] | None = None
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    ignored: IgnoreFiles = field(default_factory=IgnoreFiles)
 
     def with_texts(self, changed: dict[str, str]) -> CheckedProject:
         """The same files, some of them with another text."""
         texts = {path: changed.get(path, text) for path, text in self.texts.items()}
-        return CheckedProject(texts=texts, named=self.named, unreadable=self.unreadable)
+        return replace(self, texts=texts)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -130,28 +136,26 @@ def _project_folder(path: Path) -> Path:
 
 def _add_folder(files: CheckedFiles, folder: Path) -> None:
     read = read_folder(folder, names=_NAMES, heed_gitignore=True)
+    ignored = read_ignore_files(folder, read, lambda path: _shown(folder / path))
     files.skipped += [str(folder / line) if str(folder) != "." else line for line in read.skipped]
     texts = {_shown(folder / path): text for path, text in read.texts.items()}
     for path in [path for path in texts if path.endswith("service.yaml")]:
         text = texts.pop(path)
         if _DESCRIPTION.search(path) and _OF_SERVICE.search(text):
             files.descriptions[path] = text
-    _add_projects(files, texts, None, [(_shown(folder / place), reason) for place, reason in read.unreadable])
+    unreadable = [(_shown(folder / place), reason) for place, reason in read.unreadable]
+    _add_projects(files, CheckedProject(texts=texts, unreadable=unreadable, ignored=ignored))
 
 
-def _add_projects(
-    files: CheckedFiles,
-    texts: dict[str, str],
-    named: frozenset[str] | None,
-    unreadable: list[tuple[str, str]],
-) -> None:
+def _add_projects(files: CheckedFiles, project: CheckedProject) -> None:
     """Adds the files as one project; one more for each further folder that has a pyproject.toml or a uv.lock of its own."""
+    texts, named = project.texts, project.named
     own = {"pyproject.toml", "uv.lock"}
     folders = sorted(
         {posixpath.dirname(path) for path in texts if posixpath.basename(path) in own}, key=_depth
     )
     first = {path: text for path, text in texts.items() if not _is_of(path, own, folders[1:])}
-    files.projects.append(CheckedProject(texts=first, named=named, unreadable=unreadable))
+    files.projects.append(replace(project, texts=first))
     for folder in folders[1:]:
         inner = {path: text for path, text in texts.items() if _is_of(path, own, [folder])}
         if named is None or named & {*inner}:
@@ -188,7 +192,8 @@ def _add_named(files: CheckedFiles, folder: Path, names: list[str], given: dict[
         for path, text in texts.items()
         if not is_dockerfile_name(path) and posixpath.basename(path) != "service.yaml"
     }
-    _add_projects(files, included | own, frozenset(own), [])
+    ignored = read_ignore_files(folder, around, lambda path: _shown(folder / path))
+    _add_projects(files, CheckedProject(texts=included | own, named=frozenset(own), ignored=ignored))
 
 
 def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.installs.commands import Project
 from torchpin.project import stages
+from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.dockerfile import is_dockerfile
 from torchpin.project.image_files import ProjectPaths
 from torchpin.project.lock_file import by_name, select_package
@@ -31,8 +32,15 @@ if TYPE_CHECKING:
 _MOST_DOCKERFILE_TEXT = 4_000_000
 
 
-def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]] = ()) -> Project:
-    """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty."""
+def parse_project(
+    texts: Mapping[str, str],
+    unreadable: Iterable[tuple[str, str]] = (),
+    ignored: IgnoreFiles = IgnoreFiles(),  # noqa: B008 - what it remembers holds for its lines
+) -> Project:
+    """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty.
+
+    `ignored`: the .dockerignore files, whose paths no COPY finds.
+    """
     broken = [*unreadable]
     pyproject_file = _find_named(texts, "pyproject.toml")
     pyproject = read_pyproject(pyproject_file, texts.get(pyproject_file, ""))
@@ -41,7 +49,7 @@ def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]
     for problems in (pyproject.problems, *(lock.problems for lock in locks.values())):
         broken += map(_unreadable, problems)
     unread: dict[str, list[UnreadRun]] = {}
-    runs = _parse_dockerfiles(texts, broken, unread)
+    runs = _parse_dockerfiles(texts, broken, unread, ignored)
     return Project(
         texts=texts,
         dockerfiles=tuple(runs),
@@ -116,7 +124,10 @@ def _depth(path: str) -> tuple[int, str]:
 
 
 def _parse_dockerfiles(
-    texts: Mapping[str, str], broken: list[tuple[str, str]], unread: dict[str, list[UnreadRun]]
+    texts: Mapping[str, str],
+    broken: list[tuple[str, str]],
+    unread: dict[str, list[UnreadRun]],
+    ignored: IgnoreFiles,
 ) -> dict[str, tuple[RunCommand, ...]]:
     """The commands of each Dockerfile; one that exceeds a bound is not read. `unread` gets what cannot be followed."""
     runs: dict[str, tuple[RunCommand, ...]] = {}
@@ -130,7 +141,9 @@ def _parse_dockerfiles(
         try:
             stages.parse_stages(texts[path])
             parts: list[UnreadRun] = []
-            runs[path] = tuple(parse_runs(texts[path], path, paths, unread=parts, scripts=texts))
+            runs[path] = tuple(
+                parse_runs(texts[path], path, paths, unread=parts, scripts=texts, ignored=ignored)
+            )
             unread[path] = parts
         except BoundError as error:
             broken.append((path, str(error)))

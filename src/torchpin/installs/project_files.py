@@ -53,12 +53,12 @@ class Project:
 
 
 def find_file(project: Project, name: str, run: RunCommand | None = None) -> str | None:
-    """The project's file at a path inside an image; None where there is none, or it comes from elsewhere.
+    """The project's file at a path inside an image; None where there is none, it comes from elsewhere, or is left out of the build.
 
     By what was copied there; where nothing was, by the longest same end of the path, beside the Dockerfile first.
     """
     copied = run.files.find(name) if run and run.files else ()
-    if copied is None:
+    if copied is None or any(file.left_out for file in copied):
         return None
     for file in copied:
         if file.path in project.texts:
@@ -72,6 +72,12 @@ def find_file(project: Project, name: str, run: RunCommand | None = None) -> str
         if path:
             return path
     return None
+
+
+def left_out_file(name: str, run: RunCommand) -> str:
+    """The project's file that a COPY names for a path inside an image, and that a .dockerignore leaves out; "" for none."""
+    copied = run.files.find(name) if run.files else ()
+    return next((file.path for file in copied or () if file.left_out), "")
 
 
 def is_found_by_name(name: str, path: str, run: RunCommand) -> bool:

@@ -10,6 +10,7 @@ from torchpin.installs.project_files import (
     find_file,
     hidden_target,
     is_found_by_name,
+    left_out_file,
     python_project,
     requirement_rows,
     row_target,
@@ -68,6 +69,7 @@ class Collected:
     overrides: list[InstallTarget] = field(default_factory=list)
     options: list[FileOption] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     by_name: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     uv: list[UvSettings] = field(default_factory=list)
@@ -121,6 +123,7 @@ def build_install(
         overrides=tuple(collected.overrides),
         indexes=indexes,
         missing=tuple(collected.missing),
+        left_out=tuple(collected.left_out),
         by_name=tuple(collected.by_name),
         problems=tuple(collected.problems),
         no_binary=tuple(part for text in no_binary for part in text.split(",")),
@@ -268,7 +271,7 @@ def _texts(arguments: PipArguments, kind: str) -> list[str]:
 
 def _add_rows(context: InstallContext, collected: Collected, path: str | None, name: str) -> None:
     if path is None:
-        collected.missing.append(hide_secret(name))
+        _add_missing(context, collected, name)
         return
     if is_found_by_name(name, path, context.run):
         collected.by_name.append((hide_secret(name), path))
@@ -286,12 +289,21 @@ def _add_rows(context: InstallContext, collected: Collected, path: str | None, n
             _add_target(context, collected, row_target(row), is_uv=bool(collected.uv))
 
 
+def _add_missing(context: InstallContext, collected: Collected, name: str) -> None:
+    """A file that is not there: the project has none, or a .dockerignore leaves it out."""
+    path = left_out_file(name, context.run)
+    if path:
+        collected.left_out.append((hide_secret(name), path))
+    else:
+        collected.missing.append(hide_secret(name))
+
+
 def _add_constraints(
     context: InstallContext, collected: Collected, name: str, place: list[InstallTarget]
 ) -> None:
     path = context.find(name)
     if path is None:
-        collected.missing.append(hide_secret(name))
+        _add_missing(context, collected, name)
         return
     rows = requirement_rows(context.project, path, is_constraint=True)
     collected.problems += rows.problems

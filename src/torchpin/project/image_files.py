@@ -30,6 +30,7 @@ class ImageFile:
 
     path: str = ""
     heredoc: Heredoc | None = None
+    left_out: bool = False  # the build does not get it: a .dockerignore names it
 
 
 class _Copy(NamedTuple):
@@ -59,13 +60,18 @@ class ImageView:
     def find(self, path: str, folder: str = "") -> tuple[ImageFile, ...] | None:
         """What may lie at a path, relative ones below `folder` or the shell's folder.
 
-        () where nothing was copied there, None where it comes from elsewhere, such as a clone.
+        () where nothing was copied there, None where it comes from elsewhere, such as a clone. Files that are left out
+        are there only where nothing else is.
         """
         target = posixpath.normpath(posixpath.join(folder or self.folder, path))
+        left_out: tuple[ImageFile, ...] = ()
         for mount in reversed(self.mounts):
-            if matches := self.files.at(mount, target, _MOST_ORIGINS):
-                return matches
-        return self.files.find(self.stage, self.count, target, _MOST_ORIGINS)
+            matches = self.files.at(mount, target, _MOST_ORIGINS)
+            if present := _present(matches):
+                return present
+            left_out = left_out or matches
+        copied = self.files.find(self.stage, self.count, target, _MOST_ORIGINS)
+        return copied or left_out if copied is not None else None
 
 
 class ProjectPaths(Collection[str]):
@@ -98,14 +104,14 @@ def _parents(paths: Iterable[str]) -> set[str]:
 @dataclass(kw_only=True, slots=True)
 class ImageFiles:
     """The copies of a build, stage by stage. `paths`: the project's files; `context`: the folder that the build gets, "" for all;
-    `contexts`: further ones by name.
+    `contexts`: further ones by name; `is_ignored`: whether a path is left out of a context, both by their paths in the project.
     """
 
     paths: Collection[str]
     stages: Sequence[Stage] = ()
     context: str = ""
     contexts: Mapping[str, str] = field(default_factory=dict)
-    is_ignored: Callable[[str], bool] = lambda _: False
+    is_ignored: Callable[[str, str], bool] = lambda *_: False
     _copies: dict[int, list[_Copy]] = field(default_factory=dict)
     _folders: frozenset[str] = frozenset()
     _matched: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pattern
@@ -181,18 +187,21 @@ class ImageFiles:
 
     def find(self, stage: int, count: int, target: str, left: int) -> tuple[ImageFile, ...] | None:
         """What may lie at a path of a stage after its first copies, `left`: origins that may still be followed."""
+        left_out: tuple[ImageFile, ...] = ()
         while left > 0:
             for copy in reversed(self._copies.get(stage, [])[max(count - _MOST_COPIES, 0) : count]):
                 if not copy.is_known and _below(target, copy.target) is not None:
                     return None
-                if matches := self.at(copy, target, left - 1):
-                    return matches
+                matches = self.at(copy, target, left - 1)
+                if present := _present(matches):
+                    return present
+                left_out = left_out or matches
             parent = self.stages[stage].parent if stage < len(self.stages) else None
             if parent is None:
-                return ()
+                return left_out
             stage, left = parent.number, left - 1
             count = len(self._copies.get(stage, ()))
-        return ()
+        return left_out
 
     def at(self, copy: _Copy, target: str, left: int) -> tuple[ImageFile, ...]:
         """What a copy may have put at a path."""
@@ -221,8 +230,8 @@ class ImageFiles:
                 inner = _below(target, _folder_target(path, copy, copy.context))
                 candidates = () if inner is None else (posixpath.normpath(posixpath.join(path, inner)),)
             for candidate in candidates:
-                if candidate in self.paths and not self.is_ignored(candidate):
-                    yield ImageFile(path=candidate)
+                if candidate in self.paths:
+                    yield ImageFile(path=candidate, left_out=self.is_ignored(candidate, copy.context))
 
     def matched(self, source: str, context: str) -> tuple[str, ...]:
         """The files and folders of the project that a source of a COPY names, patterns followed; "" is its root."""
@@ -234,6 +243,10 @@ class ImageFiles:
             names = (*sorted(self.paths)[:_MOST_MATCHED], *sorted(self._folders)[:_MOST_MATCHED])
             self._matched[path] = tuple(name for name in names if _is_match(path, name))
         return self._matched[path]
+
+
+def _present(files: Iterable[ImageFile]) -> tuple[ImageFile, ...]:
+    return tuple(file for file in files if not file.left_out)
 
 
 def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], dockerfile: str) -> str:

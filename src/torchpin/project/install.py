@@ -34,6 +34,9 @@ class InstallCommand:
     overrides: tuple[InstallTarget, ...] = ()  # uv's, which stand for every requirement of their package
     indexes: IndexList = field(default_factory=IndexList)
     missing: tuple[str, ...] = ()  # named files that the project does not have
+    left_out: tuple[
+        tuple[str, str], ...
+    ] = ()  # named files, and the project's that a .dockerignore leaves out
     by_name: tuple[tuple[str, str], ...] = ()  # named files, and the project's that only have their names
     problems: tuple[Problem, ...] = ()  # what of the files that it reads could not be read
     no_binary: tuple[str, ...] = ()

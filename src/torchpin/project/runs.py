@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.build_steps import build_steps
 from torchpin.project.image_files import ImageFiles, choose_context, copy_sources
 from torchpin.project.run_commands import parse_commands
@@ -65,16 +66,24 @@ def parse_runs(
     context: str | None = None,
     unread: list[UnreadRun] | None = None,
     scripts: Mapping[str, str] = MappingProxyType({}),
+    ignored: IgnoreFiles = IgnoreFiles(),  # noqa: B008 - what it remembers holds for its lines
 ) -> Iterator[RunCommand]:
     """The commands of the RUN lines of the stages that a build needs, without those that the build does not come to.
 
     `paths`: the project's files; `scripts`: the texts of those that may be run; `context`: the folder that the build
-    gets, chosen by what is copied where it is None. `unread` gets what cannot be followed. Raises BoundError.
+    gets, chosen by what is copied where it is None; `ignored`: what of it the build does not get. `unread` gets what cannot
+    be followed. Raises BoundError.
     """
     if context is None:
         context = choose_context((copy_sources(step) for step in build_steps(text, options)), paths, file)
     stages = parse_build(text, options).stages
-    files = ImageFiles(paths=paths, stages=stages, context=context, contexts=dict(options.contexts))
+    files = ImageFiles(
+        paths=paths,
+        stages=stages,
+        context=context,
+        contexts=dict(options.contexts),
+        is_ignored=lambda path, folder: ignored.is_left_out(path, file, folder),
+    )
     budget = Budget()
     for step in build_steps(text, options):
         if step.instruction.keyword in {"COPY", "ADD"}:
@@ -104,7 +113,7 @@ def _script_finder(view: ImageView, scripts: Mapping[str, str]) -> FindScript:
         matches = view.find(name, posixpath.join(view.folder, folder or "."))
         if matches is None:
             return None
-        paths = [match.path for match in matches if match.path]
+        paths = [match.path for match in matches if match.path and not match.left_out]
         heredoc = next((match.heredoc for match in matches if match.heredoc), None)
         if heredoc:
             return ScriptFile("", heredoc.content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torchpin.adopt.draft_files import ProjectFolder, copied_files, final_folder, final_user
+from torchpin.project.build_context import IgnoreFiles
 
 PATHS = (
     "app.py",
@@ -72,7 +73,8 @@ def test_what_cannot_be_an_entry_is_said(lines: str, reason: str) -> None:
 
 
 def test_a_context_comes_without_what_its_dockerignore_names() -> None:
-    folder = ProjectFolder(paths=PATHS, root="theirs", ignored={"": ("*.log", "!keep.log")})
+    ignored = IgnoreFiles(lines={".dockerignore": ("*.log", "!keep.log")})
+    folder = ProjectFolder(paths=PATHS, root="theirs", ignored=ignored)
     (entry,) = copied_files("FROM a:1\nCOPY . /app\n", "Dockerfile", folder, [], [], [])
     assert entry.ignore == ("*.log", "!keep.log")
 

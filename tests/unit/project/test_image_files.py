@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torchpin.project.build_steps import build_steps
-from torchpin.project.image_files import ImageFiles, choose_context, copy_sources
+from torchpin.project.image_files import ImageFile, ImageFiles, choose_context, copy_sources
 from torchpin.project.run_commands import parse_commands
 from torchpin.project.stages import parse_build
 
@@ -121,7 +121,15 @@ def test_a_copy_from_another_image_is_none_of_the_project() -> None:
 
 def test_what_is_ignored_is_not_copied() -> None:
     text = "COPY . /app\nRUN x\n"
-    assert files_at(text, "/app/requirements.txt", is_ignored=lambda path: path == "requirements.txt") == []
+    build = parse_build(f"FROM a\n{text}")
+    files = ImageFiles(
+        paths=PATHS, stages=build.stages, is_ignored=lambda path, _: path == "requirements.txt"
+    )
+    copy, run = build_steps(f"FROM a\n{text}")
+    files.copy(copy)
+    view = files.view(run)
+    assert view.find("/app/requirements.txt") == (ImageFile(path="requirements.txt", left_out=True),)
+    assert view.find("/app/requirements/gpu.txt") == (ImageFile(path="requirements/gpu.txt"),)
 
 
 def test_sources_are_relative_to_the_context() -> None:

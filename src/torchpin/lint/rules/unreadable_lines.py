@@ -81,6 +81,9 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
         yield from _unread_problems(step.problems)
         for name in step.missing:
             yield build_finding("ADO008", step.location, f"{name} is not in the project", about=name)
+        for name, path in step.left_out:
+            message = f"{name} is not read: a .dockerignore leaves {path} out of the build"
+            yield build_finding("ADO008", step.location, message, about=name)
         for name, path in step.by_name:
             message = f"{name} is taken to be {path}, by its name alone: no COPY puts a file there"
             yield build_finding("ADO008", step.location, message, about=name)
