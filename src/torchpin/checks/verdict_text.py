@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,11 +34,6 @@ _FORECASTS: Mapping[Verdict, str] = {
     "warning": "can work, with warnings",
     "unknown": "cannot be judged for want of facts",
 }
-
-
-def count(number: int, noun: str) -> str:
-    """`1 error`, `2 errors`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def count_findings(reported: Iterable[Entry]) -> str:

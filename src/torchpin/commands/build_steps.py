@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.image.build_log import step_title
 from torchpin.progress import BYTES, Step, StepEnded, StepStarted, amount, show_of, step
+from torchpin.quantities import count
 from torchpin.tools.uv_progress import InstalledPackages
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class _BuildSteps:
 
     def summary(self) -> str:
         cached = f", {len(self._cached)} of them from the cache" if self._cached else ""
-        return f"{len(self._ended)} steps{cached}"
+        return f"{count(len(self._ended), 'step')}{cached}"
 
     def stop(self) -> None:
         """End what still runs: something else failed, or the build was interrupted."""

@@ -22,6 +22,7 @@ from torchpin.image import plan
 from torchpin.image.steps import layer_steps
 from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
+from torchpin.quantities import count
 from torchpin.tools import files, git_export, package_files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv_progress import InstalledPackages
@@ -206,7 +207,7 @@ def _install_step(
             check=not step.optional,
             listen=InstalledPackages(running, sizes).read,
         )
-        running.result = _packages(len(sizes))
+        running.result = count(len(sizes), "package")
     if step.release or step.addresses or step.packages:
         uv_install.remove_direct_urls(into)
     if completed.returncode:
@@ -216,10 +217,6 @@ def _install_step(
 def _file_sizes(layer: LayerLock) -> dict[str, int]:
     """The bytes of a layer's files, by package; 0 for one whose size is not locked."""
     return {package.name: package.size or 0 for package in layer.packages}
-
-
-def _packages(count: int) -> str:
-    return f"{count} package{'s'[: count != 1]}"
 
 
 def _install_sources(

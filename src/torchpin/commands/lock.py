@@ -16,6 +16,7 @@ from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
 from torchpin.lock.cooldown import choose_cutoff
 from torchpin.model import Outcome, Position, Problem
+from torchpin.quantities import count
 from torchpin.tools import uv
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import current_date, from_descriptions
@@ -207,7 +208,7 @@ def _same_lock(name: str, lock: Lock) -> Outcome:
 
 
 def _package_count(lock: Lock) -> str:
-    return f"{len(lock.packages)} packages"
+    return count(len(lock.packages), "package")
 
 
 def _answered_note(count: int) -> str:

@@ -10,6 +10,7 @@ from torchpin import paths
 from torchpin.description.environments import select_environments
 from torchpin.description.read import description_error
 from torchpin.errors import INPUT, InputError
+from torchpin.quantities import count
 from torchpin.workspace import workspace
 from torchpin.workspace.writer import recover
 
@@ -81,5 +82,5 @@ def report_broken(repo: Repository, watcher: Watcher, *, in_full: bool = False) 
         if in_full:
             for problem in problems:
                 watcher.notice(str(problem))
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        watcher.notice(f"{paths.description_path(name)} has {count}; {name} is passed over")
+        number = count(len(problems), "problem")
+        watcher.notice(f"{paths.description_path(name)} has {number}; {name} is passed over")

@@ -14,6 +14,7 @@ from torchpin.description.shape_reader import read_shape
 from torchpin.description.yaml_reader import Reader
 from torchpin.errors import InputError
 from torchpin.model import Problem
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,8 +39,8 @@ def description_error(problems: Iterable[Problem]) -> InputError:
         problems,
         key=lambda problem: (problem.position.file, problem.position.line, problem.position.column),
     )
-    count = f"{len(listed)} problem{'s' if len(listed) > 1 else ''}"
-    return InputError(f"{count} in the descriptions; nothing was written", listed)
+    number = count(len(listed), "problem")
+    return InputError(f"{number} in the descriptions; nothing was written", listed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

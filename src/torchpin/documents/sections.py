@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torchpin.documents.markdown import code, escape_literal, paragraphs, prose
 from torchpin.memory import remembered
 from torchpin.model import Environment
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,4 +61,4 @@ def group_by_text(texts: Iterable[tuple[Environment, str]]) -> str:
 
 
 def pluralize(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}"
+    return count(number, noun) if number else f"no {noun}"

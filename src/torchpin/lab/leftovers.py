@@ -12,6 +12,7 @@ from torchpin import paths
 from torchpin.errors import ToolError, TorchpinError
 from torchpin.lab import docker_engine
 from torchpin.lab.docker_engine import CacheWindow
+from torchpin.quantities import count
 from torchpin.tools import docker, scratch
 from torchpin.tools.files import read_text
 
@@ -63,11 +64,7 @@ def clear_leftovers(show_status: StatusCallback, *, uses_docker: bool) -> None:
 
 def _count_words(counts: dict[str, int]) -> str:
     plurals = {"build cache entry": "build cache entries"}
-    return ", ".join(
-        f"{number} {name if number == 1 else plurals.get(name, f'{name}s')}"
-        for name, number in counts.items()
-        if number
-    )
+    return ", ".join(count(number, name, plurals.get(name, "")) for name, number in counts.items() if number)
 
 
 def note_build_cache(folder: Path, cached: frozenset[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin.quantities import count
+
 if TYPE_CHECKING:
     from torchpin.lab.scope import LabPackages
     from torchpin.model import Environment
@@ -39,14 +41,10 @@ def _stubs(env: Environment, scope: LabPackages, *, has_image: bool = True) -> t
 
 
 def _left_out(env: Environment, scope: LabPackages) -> str:
-    counts = [_count(len(scope.left_out), "package")]
-    counts += [_count(len(env.service.apt), "system package")] if env.service.apt else []
+    counts = [count(len(scope.left_out), "package")]
+    counts += [count(len(env.service.apt), "system package")] if env.service.apt else []
     counts += ["what `build:` compiles"] if env.service.build else []
     return _join(counts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _join(names: tuple[str, ...] | list[str]) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from torchpin.checks.verdict_text import count
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging, print_lines
 from torchpin.output.documents import print_document, print_json
@@ -19,6 +18,7 @@ from torchpin.output.findings import print_forecast
 from torchpin.output.outcomes import print_outcomes
 from torchpin.output.tables import print_fitting_table, print_table
 from torchpin.output.volume import is_quiet, is_verbose
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

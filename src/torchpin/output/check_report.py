@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from torchpin.checks.verdict_text import count
 from torchpin.lint.result import UNPINNED
 from torchpin.output.console import console, print_hanging
 from torchpin.output.findings import match_entry, print_entry
 from torchpin.output.terminal import print_error, print_raw
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

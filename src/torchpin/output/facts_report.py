@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from torchpin.checks.verdict_text import count
 from torchpin.commands.facts import FactsReport, RefreshResult, refresh_report
 from torchpin.output.documents import print_document
 from torchpin.output.tables import print_table
 from torchpin.output.terminal import print_line
 from torchpin.output.volume import is_quiet, is_verbose
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,9 +13,10 @@ from rich.text import Text
 from torchpin import paths
 from torchpin.checks.report import Entry, entries
 from torchpin.checks.run import is_failure
-from torchpin.checks.verdict_text import count, forecast_sentence, hidden_counts, summary_sentence
+from torchpin.checks.verdict_text import forecast_sentence, hidden_counts, summary_sentence
 from torchpin.output.console import console, print_hanging
 from torchpin.output.volume import is_quiet, is_verbose, task_name
+from torchpin.quantities import count
 from torchpin.queries.support import explain_cells, gpus_by_verdict
 
 if TYPE_CHECKING:

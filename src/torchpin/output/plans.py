@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from torchpin.checks.verdict_text import count
 from torchpin.output.documents import print_document
 from torchpin.output.terminal import print_line, print_raw
 from torchpin.output.volume import is_verbose
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torchpin import __version__
 from torchpin.controls import show_controls
 from torchpin.output.program import name_program, program_name
+from torchpin.quantities import count, format_bytes, noun
 from torchpin.queries.report import cell_state, cell_words
 from torchpin.queries.support import explain_cells
 from torchpin.records.bump_log import STEPS
@@ -49,7 +50,6 @@ _STATES = {
 }
 _BREAKS = re.compile(r"(?<=[/:@=_,-])(?=\w)")  # where a long word may end a line
 _LONGEST_WORD = 20  # characters that fit beside others on a phone's line
-_UNITS = ((10**9, "GB", 1), (10**6, "MB", 0), (10**3, "kB", 0))  # bytes, name, digits behind the point
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,12 +102,12 @@ def render_report(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """How many services need attention, as a sentence."""
-    count, number = len(report.services) + len(report.unreadable), len(report.attention)
+    total, number = len(report.services) + len(report.unreadable), len(report.attention)
     if number:
-        return f"{number} of {_count(count, 'service')} need{'s' if number == 1 else ''} attention"
-    if not count:
+        return f"{number} of {count(total, 'service')} need{'s' if number == 1 else ''} attention"
+    if not total:
         return "No services"
-    return "The service is in order" if count == 1 else f"All {count} services are in order"
+    return "The service is in order" if total == 1 else f"All {total} services are in order"
 
 
 def summary_lines(report: Report) -> list[str]:
@@ -127,11 +127,11 @@ def _tiles(report: Report) -> list[tuple[str, int | str]]:
     cards = [*report.services, *report.unreadable]
     unexplained = sum(deviation.reason is None for deviation in deviations)
     return [
-        (_noun(len(cards), "service"), len(cards)),
-        (_noun(len(environments), "environment"), len(environments)),
+        (noun(len(cards), "service"), len(cards)),
+        (noun(len(environments), "environment"), len(environments)),
         ("errors and warnings", findings.count("error") + findings.count("warning")),
-        (_noun(findings.count("unknown"), "open question"), findings.count("unknown")),
-        (f"unexplained {_noun(unexplained, 'deviation')}", unexplained),
+        (noun(findings.count("unknown"), "open question"), findings.count("unknown")),
+        (f"unexplained {noun(unexplained, 'deviation')}", unexplained),
         ("images recorded", f"{recorded} of {len(environments)}"),
     ]
 
@@ -201,7 +201,7 @@ def _environment() -> jinja2.Environment:
         "bytes": format_bytes,
         "cell_state": cell_state,
         "cell_words": cell_words,
-        "count": _count,
+        "count": count,
         "pending_steps": _pending_steps,
         "prose": _prose,
         "record": record_text,
@@ -245,22 +245,6 @@ def _anchor(name: str) -> str:
     return f"service-{re.sub('[^0-9A-Za-z-]', '_', _safe_text(name))}"
 
 
-def _count(number: int, noun: str, nouns: str = "") -> str:
-    return f"{number:,} {_noun(number, noun, nouns)}"
-
-
-def _noun(number: int, noun: str, nouns: str = "") -> str:
-    return noun if number == 1 else nouns or f"{noun}s"
-
-
-def format_bytes(number: int) -> str:
-    """7.2 GB, 310 MB."""
-    for unit, name, digits in _UNITS:
-        if number >= unit:
-            return f"{number / unit:,.{digits}f} {name}"
-    return f"{number} B"
-
-
 def record_text(record: RecordState | None) -> str:
     """How old a record is, and whether it matches its lock."""
     if record is None:
@@ -268,11 +252,11 @@ def record_text(record: RecordState | None) -> str:
     if record.day is None:
         age = "not committed"
     else:
-        age = f"{record.day.isoformat()}, " + (f"{_count(record.age, 'day')} old" if record.age else "today")
+        age = f"{record.day.isoformat()}, " + (f"{count(record.age, 'day')} old" if record.age else "today")
     if record.differences is None:
         return f"{age}; not compared, without a current lock"
     if record.differences:
-        return f"{age}; differs from its lock in {_count(len(record.differences), 'package')}"
+        return f"{age}; differs from its lock in {count(len(record.differences), 'package')}"
     return f"{age}; matches its lock"
 
 

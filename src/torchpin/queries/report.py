@@ -14,6 +14,7 @@ from torchpin.description.environments import cuda_version, torch_build
 from torchpin.errors import InputError
 from torchpin.lock.layers import outdated_files
 from torchpin.memory import remembering
+from torchpin.quantities import count
 from torchpin.queries.forecast import BaseBytes, forecast
 from torchpin.queries.support import build_matrix, select_gpus
 from torchpin.records.freeze import freeze_differences
@@ -355,13 +356,12 @@ def _concerns(findings: Iterable[ReportedFinding], states: Iterable[EnvironmentS
     kinds = [reported.entry.kind for reported in findings]
     for kind in ("error", "warning"):
         if number := kinds.count(kind):
-            yield f"{number} {kind}{'s' if number > 1 else ''}"
+            yield count(number, kind)
     for state in states:
         if state.lock != "current":
             yield f"the lock of {state.name} is {state.lock}"
         elif state.record and state.record.differences:
-            number = len(state.record.differences)
-            packages = f"{number} package{'s' if number > 1 else ''}"
+            packages = count(len(state.record.differences), "package")
             yield f"the recorded image of {state.name} differs from its lock in {packages}"
 
 

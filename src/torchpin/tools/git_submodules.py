@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.description.patterns import CREDENTIALS, URL
 from torchpin.errors import ToolError
+from torchpin.quantities import noun
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 from torchpin.tools.git_command import check_out, fetch_commit, head_commit, run_git
@@ -46,7 +47,7 @@ def gitlinks(folder: Path, commit: str) -> dict[str, str]:
 def unfetched_text(source: Source, names: tuple[str, ...]) -> str:
     """That a source has submodules which its description does not speak of."""
     return (
-        f"{source.name}: {source.version} has the submodule{'s'[: len(names) > 1]} {', '.join(names)}; set "
+        f"{source.name}: {source.version} has the {noun(len(names), 'submodule')} {', '.join(names)}; set "
         "`submodules: true` to fetch them at the commits that it names, or `submodules: false` where empty folders are right"
     )
 
@@ -71,7 +72,7 @@ def submodule_state(source: Source, folder: Path, commit: str) -> str:
         wanted += [path for path in source.submodules if not _is_inside(path, links)]
     missing = [path for path in wanted if not head_commit(folder / path)]
     if missing:
-        return f"without its submodule{'s'[: len(missing) > 1]} {', '.join(missing)}"
+        return f"without its {noun(len(missing), 'submodule')} {', '.join(missing)}"
     for path, inner, named in fetched_submodules(source, folder, commit):
         actual = head_commit(inner)
         if actual != named:

@@ -153,14 +153,6 @@ def test_the_headline_counts_what_needs_attention(
     assert report_page.headline(report) == headline
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0 B"), (999, "999 B"), (1500, "2 kB"), (886_000_000, "886 MB"), (6_340_000_000, "6.3 GB")],
-)
-def test_bytes_are_shown_in_the_largest_unit_that_fits(number: int, text: str) -> None:
-    assert report_page.format_bytes(number) == text
-
-
 def test_a_record_is_told_by_its_age_and_by_what_differs() -> None:
     report = full_report()
     matches, differs = (env.record for env in report.services[0].environments)

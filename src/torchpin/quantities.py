@@ -1,0 +1,23 @@
+"""Numbers with what they count, and bytes, in words."""
+
+from __future__ import annotations
+
+_UNITS = ((10**9, "GB", 1), (10**6, "MB", 0), (10**3, "kB", 0))  # bytes, name, digits after the decimal point
+
+
+def noun(number: int, singular: str, plural: str = "") -> str:
+    """`file` for 1, `files` for any other number. `plural`: where it is not the singular with an s."""
+    return singular if number == 1 else plural or f"{singular}s"
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """`1 file`, `2 files`, `1,336 files`."""
+    return f"{number:,} {noun(number, singular, plural)}"
+
+
+def format_bytes(number: int) -> str:
+    """7.2 GB, 310 MB."""
+    for unit, name, digits in _UNITS:
+        if number >= unit:
+            return f"{number / unit:,.{digits}f} {name}"
+    return f"{number} B"
