@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +54,14 @@ class Project:
 
 
 def find_file(project: Project, name: str, run: RunCommand | None = None) -> str | None:
-    """The project's file at a path inside an image; None where there is none, it comes from elsewhere, or is left out of the build.
+    """The project's file at a path inside an image; None where there is none, or it comes from elsewhere.
+
+    Elsewhere is a clone, a heredoc, or a file that is left out of the build.
 
     By what was copied there; where nothing was, by the longest same end of the path, beside the Dockerfile first.
     """
     copied = run.files.find(name) if run and run.files else ()
-    if copied is None or any(file.left_out for file in copied):
+    if copied is None or any(file.left_out or file.heredoc for file in copied):
         return None
     for file in copied:
         if file.path in project.texts:
@@ -104,6 +107,26 @@ def requirement_rows(project: Project, path: str, *, is_constraint: bool = False
             is_constraint=is_constraint,
         )
     return project.rows[key]
+
+
+def heredoc_rows(
+    project: Project, name: str, run: RunCommand, *, is_constraint: bool = False
+) -> RequirementRows | None:
+    """The rows of a list that a COPY has in a heredoc, at their lines of the Dockerfile; None where there is none."""
+    copied = run.files.find(name) if run.files else ()
+    heredoc = next((file.heredoc for file in copied or () if file.heredoc), None)
+    if heredoc is None:
+        return None
+    first = heredoc.content.place(0).line
+    text = "\n" * (first - 1) + heredoc.content.text
+
+    def find(included: str, file: str) -> str | None:
+        if file != run.file:
+            return find_included(project, included, file)
+        return find_file(project, posixpath.join(posixpath.dirname(name), included), run)
+
+    texts = ChainMap({run.file: text}, dict(project.texts))
+    return read_requirement_file(run.file, texts=texts, find=find, is_constraint=is_constraint)
 
 
 def python_project(project: Project, path: str) -> PythonProject:

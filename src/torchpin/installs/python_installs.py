@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.installs.project_files import (
     find_file,
+    heredoc_rows,
     hidden_target,
     is_found_by_name,
     left_out_file,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torchpin.installs.project_files import Project
+    from torchpin.project.included_files import RequirementRows
     from torchpin.project.index_list import IndexList, Setting
     from torchpin.project.install import Program
     from torchpin.project.lock_file import LockedPackage
@@ -270,12 +272,12 @@ def _texts(arguments: PipArguments, kind: str) -> list[str]:
 
 
 def _add_rows(context: InstallContext, collected: Collected, path: str | None, name: str) -> None:
-    if path is None:
+    rows = _read_rows(context, name, path)
+    if rows is None:
         _add_missing(context, collected, name)
         return
-    if is_found_by_name(name, path, context.run):
+    if path and is_found_by_name(name, path, context.run):
         collected.by_name.append((hide_secret(name), path))
-    rows = requirement_rows(context.project, path)
     collected.problems += rows.problems
     collected.problems += [
         Problem(position=row.position, path="", message=f"{hide_secret(row.name)} is not in the project")
@@ -287,6 +289,15 @@ def _add_rows(context: InstallContext, collected: Collected, path: str | None, n
             collected.constraints.append(row_target(row))
         else:
             _add_target(context, collected, row_target(row), is_uv=bool(collected.uv))
+
+
+def _read_rows(
+    context: InstallContext, name: str, path: str | None, *, is_constraint: bool = False
+) -> RequirementRows | None:
+    """The rows of a list in a file of the project, or in a heredoc of the Dockerfile."""
+    if path is None:
+        return heredoc_rows(context.project, name, context.run, is_constraint=is_constraint)
+    return requirement_rows(context.project, path, is_constraint=is_constraint)
 
 
 def _add_missing(context: InstallContext, collected: Collected, name: str) -> None:
@@ -301,11 +312,10 @@ def _add_missing(context: InstallContext, collected: Collected, name: str) -> No
 def _add_constraints(
     context: InstallContext, collected: Collected, name: str, place: list[InstallTarget]
 ) -> None:
-    path = context.find(name)
-    if path is None:
+    rows = _read_rows(context, name, context.find(name), is_constraint=True)
+    if rows is None:
         _add_missing(context, collected, name)
         return
-    rows = requirement_rows(context.project, path, is_constraint=True)
     collected.problems += rows.problems
     place += map(row_target, rows.requirements)
 

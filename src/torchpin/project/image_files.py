@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin.project.docker_words import split_words
 from torchpin.project.stages import find_stage, mount_options
+from torchpin.project.text import PlacedText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,7 +154,7 @@ class ImageFiles:
             sources=tuple(source for source in plain if not _REMOTE.match(source)),
             target=_joined(step.folder, target),
             is_folder=len(sources) > 1 or target.endswith("/") or target in {".", ".."},
-            heredocs=instruction.heredocs,
+            heredocs=tuple(_filled_in(heredoc, step) for heredoc in instruction.heredocs),
             keeps_parents="parents" in instruction.flags,
         )
         self._add(step.stage.number, self._from(instruction.flags.get("from", ""), copy))
@@ -243,6 +244,17 @@ class ImageFiles:
             names = (*sorted(self.paths)[:_MOST_MATCHED], *sorted(self._folders)[:_MOST_MATCHED])
             self._matched[path] = tuple(name for name in names if _is_match(path, name))
         return self._matched[path]
+
+
+def _filled_in(heredoc: Heredoc, step: BuildStep) -> Heredoc:
+    """A heredoc with the variables of the build, which stay within their lines, where its name is not quoted."""
+    if not heredoc.expands or "$" not in heredoc.content.text:
+        return heredoc
+    lines = (
+        (" ".join(step.variables.fill_in(line).splitlines()) + "\n", place)
+        for line, place in heredoc.content.lines()
+    )
+    return replace(heredoc, content=PlacedText.of_lines(lines))
 
 
 def _present(files: Iterable[ImageFile]) -> tuple[ImageFile, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -86,6 +86,11 @@ class PlacedText:
         piece = max(bisect_right(self.starts, offset) - 1, 0)
         line, column = self.places[piece]
         return Place(line, column + offset - self.starts[piece])
+
+    def lines(self) -> Iterator[tuple[str, Place]]:
+        """The lines, each with its end and the place of its first character."""
+        for match in _LINE.finditer(self.text):
+            yield match[0], self.place(match.start())
 
     def part(self, start: int, stop: int) -> PlacedText:
         """The characters from an offset up to another one, at their places."""
