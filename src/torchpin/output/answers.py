@@ -240,14 +240,15 @@ def print_services(rows: Sequence[ServiceRow], *, json: bool = False) -> None:
         print_hanging(console(), Text(note, style="dim"), 2)
 
 
-def print_explained(id_: str, *, json: bool) -> None:
-    """The page of a check or a rule. Raises InputError for an id that does not exist."""
-    from torchpin.queries.explain import explain, explanation_fields
+def print_explained(words: Sequence[str], *, json: bool) -> None:
+    """The pages of checks and rules, or what a message means. Raises InputError for what is neither."""
+    from torchpin.queries.explain import explanation_documents, explanations
 
     if json:
-        print_document(explanation_fields(id_))
+        documents = explanation_documents(words)
+        print_document(documents[0] if len(documents) == 1 else {"pages": list(documents)})
     else:
-        print_page(explain(id_))
+        print_page("\n\n".join(explanations(words)))
 
 
 def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> None:

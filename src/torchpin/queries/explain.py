@@ -1,7 +1,8 @@
-"""The page of a check or a rule as text."""
+"""The pages of checks and rules, and what a message of a log means, as text and for programs."""
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,81 @@ from torchpin.checks.run import registered_checks
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchpin.checks.registry import Check
+    from torchpin.facts import KnownFailure
 from torchpin.lint.scan import registered_rules
+
+_ID = re.compile(r"[A-Za-z]{3}\d+")
+_PLACES = {"build": "while the image is built", "run": "when the container runs"}
+
+
+def explanations(words: Sequence[str]) -> tuple[str, ...]:
+    """The pages of ids as text, or the entry of the message that the words are. Raises InputError for neither."""
+    message = _message_of(words)
+    return (
+        tuple(_failure_text(failure) for failure in find_failures(message))
+        if message
+        else tuple(map(explain, words))
+    )
+
+
+def explanation_documents(words: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    """The same for programs."""
+    if message := _message_of(words):
+        return tuple(_failure_fields(failure) for failure in find_failures(message))
+    return tuple(map(explanation_fields, words))
+
+
+def _message_of(words: Sequence[str]) -> str:
+    """The words joined, "" where they are ids, or the single one that is nearly an id."""
+    if all(_ID.fullmatch(word.strip()) for word in words):
+        return ""
+    return " ".join(" ".join(words).split())
+
+
+def find_failures(message: str) -> tuple[KnownFailure, ...]:
+    """The known failure whose pattern a message matches, or all in whose title or example it stands, in any case of letters.
+
+    Raises InputError where there is none.
+    """
+    known = facts.failures()
+    if matching := next((failure for failure in known if failure.pattern.search(message)), None):
+        return (matching,)
+    part = message.casefold()
+    if containing := tuple(
+        known_ for known_ in known if part in f"{known_.title}\n{known_.example}".casefold()
+    ):
+        return containing
+    raise InputError(
+        f"{message!r} is neither an id nor a known message; {paths.TROUBLESHOOTING} lists the messages, {paths.CHECKS} the ids"
+    )
+
+
+def _failure_text(failure: KnownFailure) -> str:
+    checks = ", ".join(failure.checks)
+    found = f"Found beforehand by: {checks}\n\n" if checks else ""
+    return (
+        f"{failure.title}\n\nExample: {failure.example.strip()}\n\nCause: {failure.means}\n\nFix: {failure.help}\n\n{found}"
+        f"Occurs: {_PLACES[failure.stage]}\n\nSources: {failure.source}\n\n"
+        f"Page: {paths.PUBLISHED}/{paths.TROUBLESHOOTING}\n"
+    )
+
+
+def _failure_fields(failure: KnownFailure) -> dict[str, Any]:
+    return {
+        "id": failure.id,
+        "kind": "message",
+        "title": failure.title,
+        "meaning": failure.means,
+        "help": failure.help,
+        "example": failure.example.strip(),
+        "checks": list(failure.checks),
+        "stage": failure.stage,
+        "sources": failure.source,
+        "page": f"{paths.PUBLISHED}/{paths.TROUBLESHOOTING}",
+    }
 
 
 def find_page(id_: str) -> Check:

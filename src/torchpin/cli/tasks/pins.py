@@ -73,9 +73,17 @@ def judge(
         run.end_with(judgement.exit_code)
 
 
-@command(help={"id": "the id of a check or rule, such as GPU001", **JSON})
-def explain(_: Context, id: str, json: bool = False) -> None:
-    """Explain a check or rule: its meaning, an example, what to do, and its sources."""
+@command(
+    positional=["id"],
+    iterable=["id"],
+    any_words=["id"],
+    help={
+        "id": "ids of checks and rules, such as GPU001, or a message, such as `no kernel image is available`",
+        **JSON,
+    },
+)
+def explain(_: Context, id: Sequence[str], json: bool = False) -> None:
+    """Explain checks and rules, or a message of pip, docker or torch: what it means, an example, what to do, and sources."""
     from torchpin.output.answers import print_explained
 
     with task_run(document_form(json=json)):
