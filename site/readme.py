@@ -96,7 +96,7 @@ def _read_all(terminal: int) -> str:
 
 
 def with_screens(text: str, outputs: Mapping[str, str]) -> str:
-    """The README with these outputs, where it shows one at all."""
+    """The README with these outputs; commands without output stay without."""
     for command, output in screens(text).items():
         if output:
             text = text.replace(f"$ {command}\n{output}", f"$ {command}\n{outputs[command]}")
@@ -127,7 +127,7 @@ def figures(benchmarks: str) -> str:
 
 
 def readme_text(root: Path) -> str:
-    """The README as it is to be: with what its commands print now, and the figures of now."""
+    """The README with the present output of its commands and the present figures."""
     text = (root / README).read_text(encoding="utf-8")
     text = with_screens(text, printed_screens(text, Path(sys.executable).parent))
     return with_figures(text, (root / BENCHMARKS).read_text(encoding="utf-8"))

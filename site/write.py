@@ -1,4 +1,4 @@
-"""What of the documentation is made from the command line and the facts: written, or with --check compared.
+"""Writes the parts of the documentation that are made from the command line and the facts, or compares them.
 
 python site/write.py [--check]
 """
@@ -20,7 +20,7 @@ FILES: Mapping[str, Callable[[], str]] = {COMMANDS: commands_text, PICTURE: pict
 
 
 def outdated_files(root: Path) -> list[str]:
-    """The paths whose text is not what is made now."""
+    """The paths whose text is out of date."""
     return [path for path, text in FILES.items() if (root / path).read_text(encoding="utf-8") != text()]
 
 

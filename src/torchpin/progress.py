@@ -1,4 +1,4 @@
-"""Work that takes more than a second, as events: a step starts, advances and ends. What shows them is told nothing else."""
+"""Work that takes more than a second, as events: a step starts, advances and ends. Views see nothing but these events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StepStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepAdvanced:
-    """How far a step is. `note`: what it is busy with."""
+    """Progress of a step. `note`: what it is doing."""
 
     key: object
     done: int
@@ -46,7 +46,7 @@ class StepAdvanced:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepEnded:
-    """The end of a step after so many seconds. `result`: what it gave, for the line that stays; "" leaves no line."""
+    """The end of a step. `result`: its outcome, for the line that stays; "" leaves no line."""
 
     key: object
     outcome: Ending = "done"
@@ -89,7 +89,7 @@ class StepStatus:
 
 
 class Step:
-    """A running step: what it tells of itself while it runs. Several threads may advance it."""
+    """A running step, by which the work reports how far it is. Several threads may advance it."""
 
     def __init__(self, show: StepCallback, total: int) -> None:
         self._show, self._shown_at = show, 0.0
@@ -106,11 +106,11 @@ class Step:
 
 
 def _drop(_: StepEvent) -> None:
-    """What nobody looks at."""
+    """Ignores an event, where nothing shows steps."""
 
 
 def show_of(status: StatusCallback | None) -> StepCallback:
-    """What shows events of steps: that of a status callback which has one, else nothing does."""
+    """The function of a status callback that shows the events of steps; one that ignores them where it has none."""
     return status.show_step if isinstance(status, StepStatus) else _drop
 
 

@@ -1,4 +1,4 @@
-"""The draft of a description for another project: what a line tells is in it, and what none tells is asked for."""
+"""The draft of a description for another project: values come from its files; where they say nothing, the draft asks."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _missing(build: DraftBuild, count: int) -> str:
 
 
 def _omitted(chosen: ChosenBuilds, unpinned: Iterable[str]) -> Iterable[str]:
-    """What is left out of the draft, of the main build and of the others that are in it."""
+    """What is left out of the draft: of the main build and of those that became variants."""
     for build in chosen.variants.values():
         yield from build.packages.omitted if build.packages else ()
     yield from (f"{requirement} (no version)" for requirement in unpinned)
@@ -127,7 +127,7 @@ def _omitted(chosen: ChosenBuilds, unpinned: Iterable[str]) -> Iterable[str]:
 
 
 def _service(name: str, chosen: ChosenBuilds) -> Service:
-    """The service of the chosen builds, with any value where one is asked for."""
+    """The service of the chosen builds, with a placeholder where a value is open."""
     main, torch = chosen.main, chosen.main.torch
     packages = main.packages
     bases = {variant: _base(build) for variant, build in chosen.variants.items()}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftBuild:
-    """An image. `missing`: why no description is drafted of it, "" where one is; `questions`: what no line tells of it."""
+    """An image. `missing`: why no description is drafted of it, "" where one is; `questions`: the values that no line gives."""
 
     file: str
     missing: str = ""
@@ -56,7 +56,7 @@ class DraftBuild:
 
 
 def draft_build(project: Project, file: str, folder: ProjectFolder, answers: DraftAnswers) -> DraftBuild:
-    """The image that a Dockerfile makes; for "" what the project's lists install, on a base image that nobody names."""
+    """The image of a Dockerfile; for "" what the project's requirement files install, on an unknown base image."""
     stage = final_stage(project.texts[file]) if file else None
     image = _image(file, stage, answers)
     name = image.value.partition("@")[0]
@@ -76,7 +76,7 @@ def draft_build(project: Project, file: str, folder: ProjectFolder, answers: Dra
         missing=_missing(project, file, stage, torch, name),
     )  # fmt: skip
     questions = tuple(_questions(build))
-    # where nothing is open, the judge says it of the draft
+    # without open questions the judge reports it
     violation, _ = facts.tag_violation(name) if name and questions else ("", "")
     if violation:
         missing = f"{name} does not exist: {violation}; `--base IMAGE` names another one"
@@ -161,7 +161,7 @@ def _missing(project: Project, file: str, stage: Stage | None, torch: DraftTorch
 
 
 def _questions(build: DraftBuild) -> Iterator[OpenValue]:
-    """What no line tells, in the order of a description."""
+    """The values that no line gives, in the order of a description."""
     torch = build.torch
     if not build.python.value:
         text = f"no line of {build.file or 'the lists'} says which Python the image has"

@@ -113,7 +113,7 @@ def copied_files(
     volumes: Collection[str],
     omitted: list[str],
 ) -> tuple[CopiedFiles, ...]:
-    """What of the project is copied into the image of a Dockerfile; `omitted` gets what cannot be said. Raises BoundError.
+    """The project files that a Dockerfile copies into its image; `omitted` gets what a description cannot express. Raises BoundError.
 
     `taken`: the files that installs read, `volumes`: what is mounted over.
     """
@@ -169,7 +169,7 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
 
 
 def _top_level(copies: _Copies) -> list[str]:
-    """What of a repository's root is the project's own."""
+    """The files at a repository's root that are the project's own."""
     names = {path.partition("/")[0] for path in copies.paths}
     return sorted(name for name in names if not _NO_FILES.fullmatch(name) and name not in copies.taken)
 

@@ -78,7 +78,7 @@ class DraftPackages:
 
     @property
     def left_open(self) -> tuple[str, ...]:
-        """The requirements without a version of which no other step has an exact pin."""
+        """The requirements without a version that no other step pins exactly."""
         return tuple(text for package, text in self.unpinned.items() if package not in self.pinned)
 
     def add(self, step: InstallCommand) -> None:
@@ -116,7 +116,7 @@ class DraftPackages:
         brought = [req for req in step.locked if req.name in TORCH_FAMILY and req.requirement]
         self.family += [_family_request(step, req, req.name, exact_version(req)) for req in brought]
         self.family += _unread_requests(step)
-        # of a package that is named twice the first pin counts
+        # the first pin of a package counts
         unique = {canonicalize_name(pin.name): (pin, req) for pin, req in reversed(pins)}
         fresh = {name: unique[name] for name in reversed(unique) if name not in self.pinned}
         room = max(MOST_PACKAGES - len(self.pinned), 0) if len(self.layers) < MOST_LAYERS else 0
@@ -210,7 +210,7 @@ def _family_request(step: InstallCommand, req: InstallTarget, name: str, version
 
 
 def _unread_requests(step: InstallCommand) -> list[FamilyRequest]:
-    """The request for torch that a list makes which is not in the project, where its only index is a channel of torch."""
+    """The request for torch of a requirement file outside the project, where its only index is a channel of torch."""
     channel = index_channel(step.index)
     if not step.missing or not channel or step.extra_index:
         return []

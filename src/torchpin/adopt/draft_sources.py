@@ -24,7 +24,7 @@ _GIT_VALUES = {"-C", "-c"}  # options of git itself that take a value
 
 @dataclass(kw_only=True, slots=True)
 class _Clone:
-    """A clone, and what of it is checked out: a tag or branch of its command, or the commit of a later one."""
+    """A clone and its revision: a tag or branch of the clone command, or the commit of a later checkout."""
 
     url: str
     tag: str
@@ -120,7 +120,7 @@ def _source(
     submodules: bool | None = None,
     is_package: bool = False,
 ) -> Source | None:
-    """A source, None where a part of it is none that a description can have."""
+    """A source; None where a description cannot express it."""
     address = re.sub(r"(?:\.git)?/?$", "", url)
     name = address.rpartition("/")[2].lower().replace("_", "-").replace(".", "-")
     is_valid = (

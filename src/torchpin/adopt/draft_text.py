@@ -56,7 +56,7 @@ def render_draft(service: Service, chosen: ChosenBuilds, omitted: Sequence[str])
 
 
 def _unknown_paths(chosen: ChosenBuilds) -> list[str]:
-    """The key paths of what no line tells."""
+    """The key paths of the open values."""
     unknown = [key for key, value in _values(chosen.main).items() if not value.value]
     channels = [f"variants.{name}.channel" for name in chosen.variants] if "channel" in unknown else []
     return [_PATHS[key] for key in unknown if key in _PATHS] + channels
@@ -83,7 +83,7 @@ def _header(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> l
 
 
 def _sources(variant: str, build: DraftBuild, *, is_main: bool) -> Iterable[str]:
-    """The values of a build with the lines that they come from; of a further variant those that are its own."""
+    """The values of a build with the lines that they come from; for a further variant only those that differ."""
     for key, value in _values(build).items():
         if value.value and (is_main or key in {"base", "channel"}):
             yield f"- {key}{f' of {variant}' if variant else ''}: {value_text(value)}"
@@ -139,7 +139,7 @@ def next_steps(
 
 
 def _about_values(service: Service, main: DraftBuild) -> Iterator[str]:
-    """What a person has to look at of the values that are there."""
+    """The drafted values that a person has to check."""
     for key, value in _values(main).items():
         if value.choice:
             yield f"{key} {value.value} was chosen and not read: {value.choice}; take the one that runs today"

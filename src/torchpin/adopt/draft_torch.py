@@ -109,7 +109,7 @@ def _is_named_for_torch(image: str) -> bool:
 
 
 def _base_torch(base: facts.BaseImage | None, image: DrawnValue) -> tuple[DrawnValue, DrawnValue]:
-    """The torch that a base image brings and the channel of its build; for a publisher's own that of the image's CUDA."""
+    """The torch of a base image and the channel of its build; for a publisher's own build the channel of the image's CUDA."""
     location, name = image.location, image.value.partition("@")[0]
     if base is None or not base.torch:
         reason = f"{name} has a torch whose release is not in the facts"
@@ -169,7 +169,7 @@ def _read_version(request: FamilyRequest) -> DrawnValue:
 def _newest(
     packages: DraftPackages, requests: Sequence[FamilyRequest], channel: str, target: TorchTarget
 ) -> DrawnValue:
-    """The newest release on a channel that all lines admit, else that the first one admits."""
+    """The newest release on a channel that all lines admit; if there is none, that the first line admits."""
     first = requests[0]
     if not channel or any(request.is_open for request in requests):
         return DrawnValue(location=first.location, reason=f"`{first.text}` names no release")
@@ -206,7 +206,7 @@ def _chosen(
 
 
 def _bounds(packages: DraftPackages, requests: Iterable[FamilyRequest]) -> Iterator[SpecifierSet]:
-    """What all lines ask of torch: its own, those of pinned packages, and of companions with a version."""
+    """All requirements on torch: its own lines, and those of pinned packages and of companions with a version."""
     yield from (request.specifier for request in requests)
     for pin, _, _ in packages.pinned.values():
         version = Version(next(iter(pin.specifier)).version)
@@ -265,7 +265,7 @@ def _highest(
 
 
 def _companions(requests: Iterable[FamilyRequest], torch: str) -> Mapping[str, Version]:
-    """The companions that are installed; one without a version gets that of the torch release."""
+    """The installed companions; without a version they get the one that belongs to the torch release."""
     companions: dict[str, Version] = {}
     if not is_version(torch):
         return MappingProxyType(companions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-UNKNOWN = "?"  # stands in a draft for a value that no line tells; no description with it can be read
+UNKNOWN = "?"  # an open value of a draft; a description with it is invalid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +23,7 @@ class DrawnValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenValue:
-    """A value that no line tells. `key`: python, base, torch or channel, which is the name of its option too."""
+    """An open value. `key`: python, base, torch or channel, also the name of the option that answers it."""
 
     key: str
     text: str
@@ -40,7 +40,7 @@ class OpenValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftAnswers:
-    """What a person says of a project, each "" where nothing is said; it holds against what the files say.
+    """The answers of a person about a project, "" where there is none; they override the files.
 
     `python`: 3.12 or 3.12.4; `torch`: a release; `base`: an image with a tag; `file`: the Dockerfile to draft from.
     `until`: the last day, 2025-03-31, of which releases of torch are chosen where none is read.

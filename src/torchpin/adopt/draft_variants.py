@@ -1,4 +1,4 @@
-"""Which images of a project are drafted: the main one, those that are further variants of it, and the rest, which is named."""
+"""Which images of a project are drafted: the main one and its variants; the others are only named."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _NEWEST_MINOR = 14  # of Python 3, the newest that has wheels of torch
 def choose_python(
     project: Project, file: str, stage: Stage | None, base: facts.BaseImage | None
 ) -> PythonSource:
-    """The Python of an image, as 3.12 or 3.12.4, and what tells it; UNKNOWN where nothing does.
+    """The Python of an image, as 3.12 or 3.12.4, and where that comes from; UNKNOWN where nothing says it.
 
     Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
     """
@@ -58,7 +58,7 @@ def choose_python(
 
 
 def full_version(version: str) -> str:
-    """A Python that a description can have: 3.12.4 as it is, for 3.12 a patch release of it; "" where none is known."""
+    """A Python for a description: 3.12.4 unchanged, for 3.12 one of its patch releases, "" where none is known."""
     return version if patterns.PYTHON.pattern.fullmatch(version) else _PATCHES.get(major_minor(version), "")
 
 

@@ -104,18 +104,18 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
     if len(commands) > len(diff_ids):
         message = f"it has {len(diff_ids)} layers, and says of {len(commands)} what made them"
         raise ValueError(message)
-    own = [number for number, command in enumerate(commands) if OWN_STEP in command]
-    environment = [number for number in own if ENVIRONMENT_STEP in commands[number]]
+    run_steps = [number for number, command in enumerate(commands) if OWN_STEP in command]
+    environment = [number for number in run_steps if ENVIRONMENT_STEP in commands[number]]
     if not environment:
         message = "no step of it makes the environment with `uv venv`"
         raise ValueError(message)
-    late = [number for number in own if any(word in commands[number] for word in _LATE_STEPS)]
+    late = [number for number in run_steps if any(word in commands[number] for word in _LATE_STEPS)]
     return Prefix(
         diff_ids=diff_ids,
-        steps=tuple(command if number in own else "" for number, command in enumerate(commands)),
+        steps=tuple(command if number in run_steps else "" for number, command in enumerate(commands)),
         settings={name: settings[name] for name in _SETTINGS if settings.get(name)},
         labels=labels,
-        base=own[0],
+        base=run_steps[0],
         below_torch=environment[-1] + 1,
         below_wheels=max(environment[-1] + 1, min(late, default=len(diff_ids))),
     )

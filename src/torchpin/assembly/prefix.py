@@ -44,7 +44,7 @@ def installed_by_running(lock: Lock) -> Lock:
 
 
 def prefix_plan(env: Environment, lock: Lock, *, own_template: bool = False) -> Image:
-    """The plan of an environment's prefix. `own_template`: the repository's, which may know of nothing but whole images."""
+    """The plan of an environment's prefix. `own_template`: the repository has its own, which may only support whole images."""
     image = image_plan(env, lock)
     return replace(
         image,
@@ -75,7 +75,7 @@ def _overlap(path: str, other: str) -> bool:
 
 
 def prefix_context(context: BuildContext, dockerfile: str, *, finished: bool) -> BuildContext:
-    """What the build of a prefix reads, of the context that is made for `installed_by_running`: nothing of the proof.
+    """The build context of a prefix: that for `installed_by_running`, without what only the proof reads.
 
     Of one that is not `finished` it is what its Dockerfile mounts.
     """

@@ -1,4 +1,4 @@
-"""What a container of an assembled image is started with, and the image's labels: what the end of the template sets."""
+"""The configuration of an assembled image: what its container is started with, and its labels, as the template sets them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _START = ("/bin/sh", "/opt/torchpin/start.sh")
 _NANOSECONDS = 1_000_000_000
 
 
-def container_settings(image: Image, below: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an image, on those of what it is made on, by the names that images have for them."""
+def container_settings(image: Image, base: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an image on top of those of its base, by their names in an image configuration."""
     run = image.service.run
-    ports = {**(below.get("ExposedPorts") or {}), **{f"{port}/tcp": {} for port in run.ports}}
+    ports = {**(base.get("ExposedPorts") or {}), **{f"{port}/tcp": {} for port in run.ports}}
     settings = {
-        **below,
-        "Env": _variables(below.get("Env") or (), image.env),
+        **base,
+        "Env": _variables(base.get("Env") or (), image.env),
         "WorkingDir": image.service.home,
         "ExposedPorts": ports,
         "Entrypoint": [*(run.entrypoint or _START)],
@@ -32,9 +32,9 @@ def container_settings(image: Image, below: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in settings.items() if value}
 
 
-def _variables(below: object, added: Mapping[str, str]) -> list[str]:
+def _variables(base: object, added: Mapping[str, str]) -> list[str]:
     """The variables as NAME=VALUE: one that is set again keeps its place."""
-    values = dict(str(line).partition("=")[::2] for line in below)  # type: ignore[attr-defined]
+    values = dict(str(line).partition("=")[::2] for line in base)  # type: ignore[attr-defined]
     return [f"{name}={value}" for name, value in {**values, **added}.items()]
 
 

@@ -72,7 +72,7 @@ def help_text(env: Environment, pins: Pins, replacement: Requirement, requirer: 
 
 
 def torch_move(env: Environment, specifier: str) -> str:
-    """The other way out where a package wants a certain torch: `` move torch: `invoke bump torch==2.8.0 …` ``, or ""."""
+    """The alternative where a package requires a certain torch: `` move torch: `invoke bump torch==2.8.0 …` ``, or ""."""
     current = env.service.torch.version
     allowed = SpecifierSet(specifier)
     releases = [version for version in facts.release_versions() if allowed.contains(version)]

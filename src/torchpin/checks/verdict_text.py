@@ -44,7 +44,7 @@ def count_findings(reported: Iterable[Entry]) -> str:
 
 
 def hidden_counts(results: Sequence[Result], *, can_require: bool = False) -> str:
-    """What a report does not list, with what would: `not shown: 1 waived finding, 2 skipped checks (no Docker engine); …`; or "".
+    """What a report does not list, with the option that lists it: `not shown: 1 waived finding, 2 skipped checks (no Docker engine); …`; or "".
 
     `can_require`: the command has `--require`.
     """
@@ -118,7 +118,7 @@ def _failure_clauses(results: Sequence[Result], strict: bool, require: Sequence[
 
 
 def lacks(result: Result, require: Sequence[str]) -> bool:
-    """Whether a check was skipped for want of what is required."""
+    """Whether a check was skipped because something that is required is missing."""
     return result.status == "skipped" and (result.need in require or (result.image and "image" in require))
 
 

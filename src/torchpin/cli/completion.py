@@ -1,4 +1,4 @@
-"""What can stand at the cursor of a command line: tasks, options, and values that the repository and the facts know."""
+"""Completions at the cursor of a command line: tasks, options, and values that the repository and the facts know."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SHELLS = ("bash", "zsh", "fish")
 class TypedLine:
     """A command line up to the cursor.
 
-    `task`: the last one, "" before the first; `given`: the values of each of its arguments, by its name; `argument`: the one
+    `task`: the last one, "" before the first; `values`: the values of each of its arguments, by its name; `argument`: the one
     whose value comes next, None after an option without a value.
     """
 
     context: ParserContext
     task: str = ""
-    given: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, list[str]] = field(default_factory=dict)
     argument: Argument | None = None
 
     def value(self, name: str) -> str:
         """The last value of an argument, "" if it has none."""
-        return self.given.get(name, [""])[-1]
+        return self.values.get(name, [""])[-1]
 
     def add(self, argument: Argument, value: str) -> None:
-        self.given.setdefault(str(argument.name), []).append(value)
+        self.values.setdefault(str(argument.name), []).append(value)
 
 
 def completion_script(shell: str, program: str) -> str:
@@ -72,7 +72,7 @@ def complete(
 
 
 def parse_line(arguments: Iterable[str], tasks: Collection, core: ParserContext) -> TypedLine:
-    """Reads whole words as the program would; one that it would refuse is passed over."""
+    """Reads complete words as the program would; words that it would refuse are ignored."""
     contexts = {str(context.name): context for context in tasks.to_contexts()}
     parsed = TypedLine(core)
     for word in arguments:
@@ -100,7 +100,7 @@ def _flag(context: ParserContext, option: str) -> Argument | None:
 def _next_positional(parsed: TypedLine) -> Argument | None:
     """The first positional argument without a value; the last one, where it takes several."""
     arguments = parsed.context.positional_args
-    missing = (argument for argument in arguments if argument.name not in parsed.given)
+    missing = (argument for argument in arguments if argument.name not in parsed.values)
     return next(missing, arguments[-1] if arguments and arguments[-1].kind is list else None)
 
 
@@ -110,7 +110,7 @@ def _options(parsed: TypedLine, core: ParserContext) -> dict[str, str]:
     return {
         name: argument.help or ""
         for name, argument in flags.items()
-        if name.startswith("--") and (argument.name not in parsed.given or argument.kind is list)
+        if name.startswith("--") and (argument.name not in parsed.values or argument.kind is list)
     }
 
 

@@ -39,7 +39,7 @@ _WITHOUT = frozenset({"new service"})  # a new name
 
 
 def values_of(line: TypedLine, argument: str) -> Iterable[str]:
-    """The known values of an argument; none where the repository cannot be read, which the task itself says."""
+    """The known values of an argument; none where the repository cannot be read, which the task itself reports."""
     name = f"{line.task} {argument}"
     values = _VALUES.get(name) or _VALUES.get(argument)
     if values is None or name in _WITHOUT:

@@ -109,7 +109,7 @@ def _read_project(folder: Path) -> FolderTexts:
 
 
 def _with_answer(answers: DraftAnswers, question: OpenValue, ask: Ask | None) -> DraftAnswers:
-    """The answers with that to a question, which is asked again until it can be one, or is empty."""
+    """The answers with the answer to a question, which is repeated until the answer is valid or empty."""
     while ask and (text := ask(question)):
         try:
             changed = replace(answers, **{question.key: text})

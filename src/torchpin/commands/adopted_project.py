@@ -69,7 +69,7 @@ def check_answers(answers: DraftAnswers) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AsOf:
-    """A day, 2025-03-31, "" for today, with the instant after which nothing is taken; `text`: how it is said."""
+    """A day, 2025-03-31, "" for today, with the instant from which on releases are ignored; `text`: how messages name it."""
 
     date: str = ""
     time: str = ""

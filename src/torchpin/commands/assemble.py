@@ -71,7 +71,7 @@ class Assembly:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """The layers of an image but the report of its proof, the files of these, its settings and the labels described."""
+    """The layers of an image without the report of its proof, their files, the settings and the described labels."""
 
     layers: tuple[ImageLayer, ...]
     files: Mapping[str, Path]

@@ -93,7 +93,7 @@ def _build_all(
             },
         )
     with docker.engine() as client:
-        if not options.assemble:  # which asks for it where something has to run
+        if not options.assemble:  # assembling asks for buildx only if something has to run
             buildx.expect_buildx()
         if options.attestations == NO_ATTESTATIONS:
             show_status(

@@ -115,7 +115,7 @@ class _BuildSteps:
         row = self._rows.pop(event.step, None)
         if row is None:
             return
-        # BuildKit tells no time of what failed, and what was cached took none
+        # BuildKit reports no duration for failed steps
         seconds = time.monotonic() - row.start if event.kind == "failed" else event.seconds or 0.0
         canceled = event.text.startswith("CANCELED")
         self._show(

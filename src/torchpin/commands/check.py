@@ -150,7 +150,7 @@ def check(options: CheckOptions) -> CheckReport:
 def _writable(
     matches: Iterable[Match], texts: Mapping[str, str], stdin_name: str, skipped: list[str]
 ) -> frozenset[str]:
-    """The files with edits that hold their text as UTF-8; another encoding would be lost by writing it, which `skipped` gets."""
+    """The files with edits that are UTF-8. Others, whose encoding would be lost, are added to `skipped`."""
     files = {edit.file for match in matches for edit in match.edits if edit.file in texts}
     plain = {
         file
@@ -169,7 +169,7 @@ def _mark(file: str) -> str:
 
 
 def _choose_rules(options: CheckOptions, files: CheckedFiles) -> _Rules:
-    """The rules by their ids, those of the judge's checks that are asked of Dockerfiles, and all where one may be meant.
+    """The ids of the rules and of the judge's checks of Dockerfiles; of all checks where an id may be one of them.
 
     To import all checks takes as long as to check a small file.
     """
@@ -203,19 +203,21 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
         }
     for path, text in files.descriptions.items():
         matches += _description_matches(path, text)
-    found, ignored = sort_matches(matches, files.texts, starts, ids=rules.ids, known_ids=rules.known_ids)
+    open_matches, ignored = sort_matches(
+        matches, files.texts, starts, ids=rules.ids, known_ids=rules.known_ids
+    )
     named = _named(files)
-    is_own = [match.id not in {INVALID, UNUSED} or match.place[0] in named for match in found]
-    return _Matched(matches=tuple(compress(found, is_own)), ignored=ignored, packages=packages)
+    is_own = [match.id not in {INVALID, UNUSED} or match.place[0] in named for match in open_matches]
+    return _Matched(matches=tuple(compress(open_matches, is_own)), ignored=ignored, packages=packages)
 
 
 def _project_matches(checked: CheckedProject, project: Project, rules: _Rules) -> list[Match]:
     with remembering():
-        found = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+        matches = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
         judged = [*judged_matches(project, _stage_context)] if rules.ids & {*CHECKS} else []
-    replaced = {match.place for match in found if match.id == "ADO003"}
+    replaced = {match.place for match in matches if match.id == "ADO003"}
     # a torch that is replaced contradicts the earlier pin, which is the same once more
-    matched = [match for match in found if match.id != "ADO004" or match.place not in replaced]
+    matched = [match for match in matches if match.id != "ADO004" or match.place not in replaced]
     return [match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)]
 
 
@@ -246,7 +248,7 @@ def _is_checked(match: Match, checked: CheckedProject) -> bool:
 
 
 def _stage_context(environments: Sequence[Environment]) -> CheckContext:
-    """What the checks of a stage read: of a checkout, which the version of uv is a part of, nothing."""
+    """The context for the checks of a stage: without anything of a checkout, to which the version of uv belongs."""
     from torchpin.checks.context import CheckContext  # what only a torch needs
 
     return CheckContext(

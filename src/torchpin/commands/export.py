@@ -82,7 +82,7 @@ def _lock_time(repo: Repository, env: Environment) -> int:
 
 
 def stated_time() -> int | None:
-    """SOURCE_DATE_EPOCH; None where it is not set. Raises InputError for what is no time."""
+    """SOURCE_DATE_EPOCH; None where it is not set. Raises InputError where it is not a time."""
     stated = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not stated:
         return None

@@ -23,30 +23,30 @@ def services() -> tuple[str, ...]:
 
 def variants(service: str = "") -> tuple[str, ...]:
     """The variants of a service; of all without one."""
-    return _unique(variant.name for known in _services(service) for variant in known.variants)
+    return _unique(variant.name for entry in _services(service) for variant in entry.variants)
 
 
 def layers(service: str = "") -> tuple[str, ...]:
-    return _unique(layer.name for known in _services(service) for layer in known.layers)
+    return _unique(layer.name for entry in _services(service) for layer in entry.layers)
 
 
 def packages(service: str = "") -> tuple[str, ...]:
     """The packages that the layers of a service declare; of all services without one."""
     return _unique(
-        package.name for known in _services(service) for layer in known.layers for package in layer.packages
+        package.name for entry in _services(service) for layer in entry.layers for package in layer.packages
     )
 
 
 def components(service: str = "") -> tuple[str, ...]:
-    """What `why` explains without a lock."""
+    """The names that `why` explains without a lock."""
     from torchpin.compat.recommendations import used_components
 
     return _unique(name for env in _environments(service) for name in sorted(used_components(env, None)))
 
 
 def update_targets(service: str = "") -> tuple[str, ...]:
-    """What `bump` updates, each with the sign of its kind: torch with its releases, the rest without a value."""
-    sources = _unique(f"{source.name}@" for known in _services(service) for source in known.sources)
+    """The targets of `bump`: torch with its releases, others with their operator and no value."""
+    sources = _unique(f"{source.name}@" for entry in _services(service) for source in entry.sources)
     pins = (f"{name}==" for name in packages(service))
     return (
         "torch==",

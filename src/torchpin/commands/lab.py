@@ -38,7 +38,7 @@ class LabStageError(TorchpinError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabWorkspace(Workspace):
-    """A lab's scratch copy, with its lab; `opening`: what it was to stand for, a line an environment."""
+    """A lab and its scratch copy; `opening`: what it is going to cover, one line per environment."""
 
     lab: Lab
     opening: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ def lab_workspace(
 
 
 def show_opening(workspace: Workspace, watcher: Watcher, *, full: bool) -> tuple[str, ...]:
-    """Shows what a lab of these environments is going to stand for, and returns it, a line an environment."""
+    """Shows what a lab of these environments is going to cover, and returns it, one line per environment."""
     from torchpin.lab.lab import require_locks
     from torchpin.lab.scope import expected_scope
     from torchpin.lab.stands_for import left_out_lines, opening_line
@@ -133,7 +133,7 @@ def show_opening(workspace: Workspace, watcher: Watcher, *, full: bool) -> tuple
 
 
 def closing_lines(workspace: LabWorkspace, *, done: str) -> tuple[str, ...]:
-    """What a lab has done, and with how much, a line an environment."""
+    """What a lab has done and how much it covered, one line per environment."""
     from torchpin.lab.stands_for import closing_line
 
     lab = workspace.lab
@@ -144,7 +144,7 @@ def closing_lines(workspace: LabWorkspace, *, done: str) -> tuple[str, ...]:
 
 
 def _show_kept(lab: Lab, watcher: Watcher) -> None:
-    """Where a lab that is kept is, and how it is removed."""
+    """Where a kept lab is, and how to remove it."""
     images = " ".join(lab.kept_images)
     root = lab.repo.root
     watcher.status(f"lab: kept {root}, with locks, Dockerfiles, records and documents as they are made")

@@ -1,4 +1,4 @@
-"""`build --lab`: the whole of a build in a lab, and what the user's own imports, smoke test and command come to in it."""
+"""`build --lab`: a whole build in a lab, in which the user's imports, smoke test and command are tried."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _write_documents(workspace: LabWorkspace, watcher: Watcher) -> None:
 
 
 def _try_out(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
-    """What the user's own comes to, shown; what fails for another reason than the lab's gaps is the report."""
+    """Tries the user's own code and shows the results; the report has the failures that are not due to the lab's gaps."""
     from torchpin.lab.trial import try_out
 
     failed = []
@@ -120,7 +120,7 @@ def _failure(env: Environment, attempt: Attempt) -> Outcome:
 
 
 def _verify(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
-    """All checks on the lab's copy. What is open is shown where it fails: what no fact knows of stubs is nobody's."""
+    """All checks on the lab's copy. Findings are shown where they fail; unknowns are not, since facts know nothing of stubs."""
     from torchpin.checks.run import is_failure
     from torchpin.commands import judge
 

@@ -7,6 +7,7 @@ from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
 from torchpin.progress import BYTES, amount, step
+from torchpin.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def layer_progress(
     show_status: StatusCallback, name: str, plans: Sequence[LayerPlan], store: LayerStore, wheels: Wheels
 ) -> Iterator[Progress]:
-    """What `make_layers` tells its progress. Without a step where all wheels are there, or all layers are."""
+    """The progress of `make_layers`; no step is shown where all wheels or all layers are there already."""
     missing = [plan for plan in plans if store.read(plan) is None]
     absent = {wheel for plan in missing for wheel in plan.wheels if not wheels.store.has(wheel)}
     with ExitStack() as steps:
@@ -31,12 +32,12 @@ def layer_progress(
             fetching = steps.enter_context(
                 step(show_status, f"{name}: fetching wheels", total=total, unit=BYTES)
             )
-            fetching.result = f"{len(absent)} wheels, {amount(total, 0, BYTES)}"
+            fetching.result = f"{count(len(absent), 'wheel')}, {amount(total, 0, BYTES)}"
         if missing:
             making = steps.enter_context(
                 step(show_status, f"{name}: making layers", total=len(missing), unit="layers")
             )
-            making.result = f"{len(missing)} layers"
+            making.result = count(len(missing), "layer")
         yield _LayerProgress(fetching, making)
 
 

@@ -186,7 +186,7 @@ def _resolved_outcome(
 
 
 def _resolved_detail(new_lock: Lock, changed: int, excepted: Iterable[str]) -> str:
-    """What resolving gave: how many packages there are, how many moved, which are younger than the cool-down allows."""
+    """The result in words: how many packages there are, how many changed, which are younger than the cool-down allows."""
     parts = [_package_count(new_lock)]
     if changed:
         parts.append(f"{changed} changed")

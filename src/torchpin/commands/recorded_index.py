@@ -46,7 +46,7 @@ def require_recorded(env: Environment, files: Mapping[str, Sequence[File]]) -> N
 
 
 def _releases(env: Environment, files: Sequence[File]) -> set[Version]:
-    """The releases, without local version, that files for the machine of an environment are of."""
+    """The releases, without local version, that have files for the machine of an environment."""
     machine = MACHINES[env.variant.platform]
     names = [file.filename for file in files]
     return {

@@ -95,7 +95,7 @@ def _lock_state(context: CheckContext, env: Environment, status: Mapping[str, st
 
 
 def service_tables(rows: Sequence[ServiceRow]) -> list[Table]:
-    """Headers and cells, in ever fewer words: all; GPUs counted; base images cut; states as signs; ever fewer columns."""
+    """Headers and cells, each table narrower than the last: all; GPUs counted; base images cut; states as signs; fewer columns."""
     shorter: list[Table] = [(HEADERS, [_cells(row, shortened=steps) for row in rows]) for steps in range(4)]
     tables: list[Table] = [*shorter[:-1], (_SHORT_HEADERS, shorter[-1][1])]
     for dropped in ("base", "py", "CUDA"):
@@ -139,7 +139,7 @@ def short_image(image: str) -> str:
 
 
 def state_notes(rows: Sequence[ServiceRow]) -> list[str]:
-    """What to run for locks and images that are missing or old, and what is not known, a sentence each."""
+    """What to run for missing or old locks and images, and what is unknown, one sentence each."""
     counts = {
         "`invoke lock` writes what is missing or old of {}": sum(row.lock != "current" for row in rows),
         "`invoke build` makes the missing image of {}": sum(row.image == "missing" for row in rows),

@@ -66,7 +66,7 @@ def _environment_row(
 
 
 def _gpus_cell(env: Environment) -> str:
-    """The described GPUs, those that this build does not serve with a word about it."""
+    """The described GPUs; those that this build does not support are marked."""
     if torch_build(env) == "cpu":
         return "none: a CPU build"
     words = {"ok": "", "incompatible": " (no code)", "unknown": " (unknown)"}

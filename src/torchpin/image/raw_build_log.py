@@ -48,7 +48,7 @@ class RawBuildLog:
         self._started = 0  # how many of them
 
     def read(self, line: str) -> Iterator[Reading]:
-        """What a line tells, without the credentials of addresses."""
+        """The readings of a line, without the credentials of addresses."""
         if not self._begun and not line.startswith("{"):
             yield redact_credentials(line.rstrip("\n")), None
             return
@@ -58,8 +58,8 @@ class RawBuildLog:
         if line.startswith(("{", "}")):  # other lines of an indented document begin with blanks
             yield from self._read_document()
 
-    def rest(self) -> Iterator[Reading]:
-        """What a log that ends in the middle of a document has left."""
+    def remaining(self) -> Iterator[Reading]:
+        """The readings of an unfinished document at the end of a log."""
         lines, self._begun = self._begun, []
         for line in lines:
             yield redact_credentials(line.rstrip("\n")), None
@@ -68,7 +68,7 @@ class RawBuildLog:
         try:
             readings = [*self._read_rows(json.loads("".join(self._begun)))]
         except (ValueError, KeyError, TypeError, AttributeError):  # not as BuildKit writes it
-            yield from self.rest()
+            yield from self.remaining()
             return
         self._begun = []
         yield from readings
@@ -116,7 +116,7 @@ class RawBuildLog:
             yield _output(vertex, rest, time)
 
     def _read_status(self, row: Mapping[str, Any]) -> Iterator[Reading]:
-        """Bytes that are transferred; a line where that has ended."""
+        """A transfer of bytes; a line once it has ended."""
         vertex, name = self._start(row["vertex"]), str(row.get("id") or "")
         done, total = int(row.get("current") or 0), int(row.get("total") or 0)
         if (done or total) and not name.startswith("extracting"):
@@ -137,21 +137,21 @@ class RawBuildLog:
 
 
 class PlainBuildLog:
-    """The same of a plain log, which a buildx without JSON writes."""
+    """A plain log, as a buildx without JSON writes it, read line by line."""
 
     def read(self, line: str) -> Iterator[Reading]:
         # Redacted before a step's title is cut: a cut address may have lost the @ that shows its credentials
         text = redact_credentials(line.rstrip("\n"))
         yield text, parse_event(text)
 
-    def rest(self) -> Iterator[Reading]:
+    def remaining(self) -> Iterator[Reading]:
         yield from ()
 
 
 def _end(vertex: _Vertex, row: Mapping[str, Any]) -> Reading:
     number, error = vertex.number, redact_credentials(_text(row.get("error")))
     if error:
-        # of a step that another's failure ended, BuildKit's plain log does not repeat it
+        # BuildKit's plain log does not repeat the output of a step that was canceled by another's failure
         text = "CANCELED" if error.endswith(_CANCELED) else f"ERROR: {error}"
         return f"#{number} {text}", Event(step=number, kind="failed", text=text)
     if row.get("cached"):

@@ -1,4 +1,4 @@
-"""Why something of a service stops in the lab: whether an error is about what the lab does not have."""
+"""Whether an error of a service in the lab is due to something that the lab does not have."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Absent:
 
 
 def explain(absent: Absent, text: str) -> str:
-    """What of the lab's gaps the error at the end of a text is about, "" where none explains it."""
+    """Which gap of the lab explains the error at the end of a text; "" for none."""
     error = _last_error(text)
     matches = [(match, about) for pattern, about in _ERRORS for match in pattern.finditer(error)]
     for match, about in sorted(matches, key=lambda row: -row[0].start()):

@@ -33,7 +33,7 @@ _UNNAMED_ENTRIES = (
 
 
 _ATTEMPT_SECONDS = 1800  # for importing what is large, on an emulated platform too
-_BEGIN_SECONDS = 60  # for what a container does before its command
+_BEGIN_SECONDS = 60  # until a container has started its command
 _PAUSE = 0.1  # seconds between two looks at a container
 _OUTPUT_LINES = 500  # the last ones of what it prints
 _ENDED = {"created", "exited", "dead"}  # states of containers
@@ -115,7 +115,7 @@ def run_attempt(
 
 
 def _await(container: Any, seconds: float, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """The state of a container when it has ended, so many seconds are over, or something has come."""
+    """The state of a container once it has ended, the time is over, or `until` holds."""
     end = time.monotonic() + seconds
     while True:
         container.reload()
@@ -142,7 +142,7 @@ def list_tags(client: Client, prefix: str) -> list[str]:
 
 
 def keep_images(prefix: str, kept_prefix: str) -> list[str]:
-    """Give each image below a prefix, but for base images, a name below another one; these names."""
+    """Tag the images of a prefix, except base images, with names below another prefix; returns these names."""
     names = []
     with engine() as client:
         for tag in list_tags(client, f"{prefix}/"):

@@ -1,4 +1,4 @@
-"""What of an environment's locked packages the lab has, which of them are stubs, and why the others are left out."""
+"""Which of an environment's locked packages the lab has, which are stubs, and why the others are left out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LabPackages:
 
 
 def expected_scope(env: Environment, lock: Lock, *, full: bool) -> LabPackages:
-    """What the lab is to have of an environment, before anything is resolved."""
+    """The packages that the lab is expected to have of an environment, before anything is resolved."""
     is_installed = env.service.torch.origin == "index"
     required = {requirement_name(line) for line in TORCH_REQUIRES} if is_installed else frozenset()
     present = lab_package_names(env.service, lock, full=full) | abi_names(env.service) | required
@@ -55,7 +55,7 @@ def expected_scope(env: Environment, lock: Lock, *, full: bool) -> LabPackages:
 
 
 def locked_scope(env: Environment, lock: Lock, lab_lock: Lock, *, full: bool) -> LabPackages:
-    """What the lab's own lock has of an environment."""
+    """The packages that the lab's own lock has of an environment."""
     return _scope(env, lock, frozenset(lab_lock.all_packages), full=full)
 
 
@@ -99,12 +99,12 @@ def unfit_packages(lock: Lock, *, full: bool = False) -> dict[str, str]:
 
 
 def fitting_packages(lock: Lock, *, full: bool = False) -> frozenset[str]:
-    """The packages, but for torch's family, that the lab can have."""
+    """The packages that the lab can have, without torch's family."""
     return frozenset(lock.packages) - _torch_family(lock) - unfit_packages(lock, full=full).keys()
 
 
 def _own_reason(package: Artifact) -> str:
-    """Why a package is left out for itself, "" for one that is small and fits any Python."""
+    """Why a package itself is left out; "" where it is small and fits any Python."""
     if (package.size or 0) > MAX_PACKAGE_BYTES:
         return f"larger than {MAX_PACKAGE_BYTES // 1_000_000} MB"
     is_portable = package.is_source or package.filename.endswith("-none-any.whl")

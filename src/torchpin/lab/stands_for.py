@@ -1,4 +1,4 @@
-"""What the lab says it stands for: how many of a service's packages it has, what are stubs, what is left out."""
+"""Sentences about what the lab covers: how many of a service's packages it has, what are stubs, what is left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def opening_line(env: Environment, scope: LabPackages) -> str:
-    """What a lab is going to have of an environment, in one line."""
+    """What a lab is going to cover of an environment, in one line."""
     return (
         f"lab: {env.name} with {len(scope.real)} of its {scope.total} packages; stubs for {_join(_stubs(env, scope))}; "
         f"without {_left_out(env, scope)}"
@@ -20,7 +20,7 @@ def opening_line(env: Environment, scope: LabPackages) -> str:
 
 
 def closing_line(env: Environment, scope: LabPackages, *, done: str, has_image: bool) -> str:
-    """What a lab has done, and with how much of an environment, in one line. `done`: such as `built and checked`."""
+    """What a lab has done and how much of an environment it covered, in one line. `done`: such as `built and checked`."""
     return (
         f"{env.name}: {done} in the lab: {len(scope.real)} of {scope.total} packages, "
         f"with stubs for {_join(_stubs(env, scope, has_image=has_image))}, without {_left_out(env, scope)} (`--verbose` lists them)"

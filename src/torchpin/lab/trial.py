@@ -1,4 +1,4 @@
-"""What the lab runs of the user's own: the imports, the smoke test, and the container's command, on what is there."""
+"""What the lab runs of the user's own code: the imports, the smoke test, and the container's command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Ending:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """What came of one thing that the lab ran. `stopped`: by what the lab does not have. `lines`: for those who want all."""
+    """The result of something that the lab ran. `stopped`: by a gap of the lab. `lines`: details for `--verbose`."""
 
     what: str
     status: Literal["ran", "stopped", "failed"]

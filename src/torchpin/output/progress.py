@@ -74,7 +74,7 @@ class StepView:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """While other lines are printed."""
+        """A context in which other lines can be printed."""
         with self.lock:
             yield
 
@@ -137,7 +137,7 @@ class LineView(StepView):
 
 
 def end_line(row: RunningStep, event: StepEnded) -> str:
-    """How a step ended: what it gave, else how much was done, and the time it took."""
+    """How a step ended: its result or else how much was done, and the time it took."""
     has_failed = event.outcome == "failed"
     counted = amount(row.done, row.total if has_failed else 0, row.started.unit) if row.done else ""
     parts = ("failed" if has_failed else "", event.result or counted)
@@ -198,7 +198,7 @@ class NoView(StepView):
 
 
 def step_view(print_line: Callable[[str], object], progress: str = "auto") -> StepView:
-    """What shows steps here. `progress`: `auto`, `plain` for lines also on a terminal, `json` or `none` for nothing."""
+    """The view of steps for this process. `progress`: `auto`, `plain` for lines also on a terminal, `json` or `none` for nothing."""
     if progress in {"json", "none"}:
         return NoView(print_line)
     if progress == "plain" or not _is_live_terminal():

@@ -213,7 +213,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _safe_text(value: Any) -> Any:
-    """What is written of a value: no credentials, visible controls, the program that was called. Before it is escaped."""
+    """A value as text, not yet escaped: without credentials, with visible controls, naming the program that was called."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return show_controls(name_program(redact_credentials(value)))
     return value

@@ -28,7 +28,7 @@ def print_status(message: object) -> None:
 
 
 def print_notice(message: object) -> None:
-    """What a command passes over, or leaves to do, to stderr; of a quiet task too."""
+    """What a command skips or leaves to do, to stderr; even if the task is quiet."""
     print_lines(console(sys.stderr), Text(str(message), style="yellow"))
 
 

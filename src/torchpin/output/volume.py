@@ -14,7 +14,7 @@ _running: list[tuple[str, Volume]] = [("", "normal")]
 
 @contextmanager
 def task_output(name: str, *, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
-    """Until its end, what is printed belongs to this task. `quiet` wins over `verbose`."""
+    """A context in which all printing belongs to this task. `quiet` wins over `verbose`."""
     _running.append((name, "quiet" if quiet else "verbose" if verbose else "normal"))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Questions to buildx of which version it is and what a builder is, asked once: neither changes while a command runs."""
+"""The version of buildx and the properties of builders, asked for once: neither changes while a command runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _version(_machine: tuple[str, ...]) -> str:
 
 
 def inspect_builder(builder: str) -> str:
-    """What `docker buildx inspect` says of a builder, which stays while a command runs. Raises ToolError where it fails."""
+    """The output of `docker buildx inspect` for a builder, remembered while a command runs. Raises ToolError where it fails."""
     return _inspection(builder, _machine())
 
 
@@ -36,7 +36,7 @@ def _inspection(builder: str, _machine: tuple[str, ...]) -> str:
 
 
 def _machine() -> tuple[str, ...]:
-    """What decides which docker answers, and for which engine."""
+    """The variables that decide which docker is run, and for which engine."""
     names = (
         "PATH",
         "HOME",
@@ -75,7 +75,7 @@ def hashes_for_secrets(engine: str, builder: str = "") -> bool:
 def is_hashing_version(
     version: str, versions: tuple[tuple[int, ...], tuple[int, ...]] = _HASHING_ENGINES
 ) -> bool:
-    """Whether a version, such as 26.1.5+dfsg1, lies in a range; not if it is none."""
+    """Whether a version, such as 26.1.5+dfsg1, lies in a range; False if it is not a version."""
     match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     first, mended = versions
     return match is not None and first <= tuple(int(number or 0) for number in match.groups()) < mended

@@ -326,7 +326,7 @@ def run_logged(
     ):
         # No bound of time: a step may compile for hours, and its progress is shown; an interrupt ends it.
         output = cast("Iterator[str]", process.stdout)
-        for text, event in chain(chain.from_iterable(map(read.read, output)), read.rest()):
+        for text, event in chain(chain.from_iterable(map(read.read, output)), read.remaining()):
             if text is not None:
                 file.write(f"{text}\n")
                 lines.append(f"{text}\n")

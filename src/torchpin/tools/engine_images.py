@@ -153,7 +153,7 @@ def _load(
 
 
 def _counted(chunks: Iterable[bytes], total: int, running: Step) -> Iterator[bytes]:
-    """Some chunks; those of the archive's headers are beyond the total of its layers."""
+    """The chunks of an archive, counted on a step. Its headers are not part of `total`, the bytes of its layers."""
     done = 0
     for chunk in chunks:
         yield chunk

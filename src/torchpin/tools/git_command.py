@@ -65,7 +65,7 @@ def run_git(
 
 
 def _read_progress(running: Step, line: str) -> bool:
-    """Whether a line of git's stderr is progress: so many of its objects or files, of all."""
+    """Whether a line of git's stderr is progress, such as a count of objects or files; the step is advanced by it."""
     match = _PROGRESS.match(line)
     if match:
         phase, size = match["phase"], match["size"]

@@ -126,7 +126,7 @@ class _Lines:
         self._listen, self._begun = listen, b""
 
     def without_progress(self, chunk: bytes) -> bytes:
-        """The lines that this part of the stream ends and that are no progress; an empty part ends the stream."""
+        """The lines completed by this chunk that are not progress; an empty chunk ends the stream."""
         *lines, self._begun = _LINE_END.split(self._begun + chunk) if chunk else [self._begun, b""]
         return b"".join(
             line + b"\n" for line in lines if line and not self._listen(line.decode(errors="replace"))
@@ -142,7 +142,7 @@ def failure_message(command: Sequence[str], code: int, *streams: str) -> str:
 
 
 def plain_environment() -> dict[str, str]:
-    """The variables without those by which the Python of torchpin would be seen by another one."""
+    """The environment variables without those that would make another Python use the packages of torchpin's."""
     hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     return {name: value for name, value in os.environ.items() if name not in hidden}
 

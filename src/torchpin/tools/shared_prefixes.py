@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 Entry = tuple[str, str, int, str]
 _ABOVE, _ENVIRONMENT = "opt", "opt/venv"
 _FROM_SOURCE = "/run/torchpin/layers/"  # in the steps that install packages of which there are sources only
-_IN_ENVIRONMENT = (ENVIRONMENT_STEP, " -m compileall ", "/run/torchpin/wheels")  # in others that write there
+_IN_ENVIRONMENT = (
+    ENVIRONMENT_STEP,
+    " -m compileall ",
+    "/run/torchpin/wheels",
+)  # in other steps that write there
 _CHUNK = 1 << 20
 _FOLDER = 0o755
 
@@ -53,19 +57,19 @@ class SharedPrefix:
         config = self._describe()
         steps = [entry["created_by"] for entry in config["history"]]
         layers = list(zip(config["rootfs"]["diff_ids"], steps, strict=True))
-        others = [(diff_id, step) for diff_id, step in layers if _FROM_SOURCE not in step]
-        blobs = self._of_engine([diff_id for diff_id, _ in others])
-        if len(others) < len(layers):
-            beside = [
+        engine_layers = [(diff_id, step) for diff_id, step in layers if _FROM_SOURCE not in step]
+        blobs = self._of_engine([diff_id for diff_id, _ in engine_layers])
+        if len(engine_layers) < len(layers):
+            environment_blobs = [
                 blob
-                for blob, (_, step) in zip(blobs, others, strict=True)
-                if any(words in step for words in _IN_ENVIRONMENT)
+                for blob, (_, step) in zip(blobs, engine_layers, strict=True)
+                if any(text in step for text in _IN_ENVIRONMENT)
             ]
             number = next(number for number, (_, step) in enumerate(layers) if _FROM_SOURCE in step)
-            blobs.insert(number, self._from_source(beside))
-            others.insert(number, ("", "; ".join(step for _, step in layers if _FROM_SOURCE in step)))
+            blobs.insert(number, self._from_source(environment_blobs))
+            engine_layers.insert(number, ("", "; ".join(step for _, step in layers if _FROM_SOURCE in step)))
         config["rootfs"]["diff_ids"] = [blob.diff_id for blob in blobs]
-        config["history"] = [{"created_by": step} for _, step in others]
+        config["history"] = [{"created_by": step} for _, step in engine_layers]
         return config, blobs
 
     def _describe(self) -> dict[str, Any]:
@@ -74,27 +78,27 @@ class SharedPrefix:
 
     def _of_engine(self, diff_ids: list[str]) -> list[LayerBlob]:
         """Layers as the engine has them; where one is not kept, the engine writes all of the image."""
-        kept = {diff_id: self.store.read(diff_id) for diff_id in diff_ids}
-        missing = [diff_id for diff_id, blob in kept.items() if blob is None]
+        blobs = {diff_id: self.store.read(diff_id) for diff_id in diff_ids}
+        missing = [diff_id for diff_id, blob in blobs.items() if blob is None]
         if missing:
             with saved_image(self.client, self.identity, self.scratch) as saved:
                 for diff_id in missing:
                     with saved.layer(diff_id) as content:
-                        kept[diff_id] = self.store.add(diff_id, content)
-        return [blob for diff_id in diff_ids if (blob := kept[diff_id])]
+                        blobs[diff_id] = self.store.add(diff_id, content)
+        return [blob for diff_id in diff_ids if (blob := blobs[diff_id])]
 
-    def _from_source(self, beside: list[LayerBlob]) -> LayerBlob:
-        """The layer of what is in the environment and in none of some other layers."""
-        known: set[Entry] = set()
-        for blob in beside:
+    def _from_source(self, environment_blobs: list[LayerBlob]) -> LayerBlob:
+        """The layer of what the environment has beyond some other layers."""
+        present: set[Entry] = set()
+        for blob in environment_blobs:
             with (
                 Path(blob.path).open("rb") as packed,
                 plain(packed) as content,
                 tarfile.open(fileobj=content, mode="r|") as archive,
             ):
-                known |= {_entry(archive, member, member.name) for member in archive}
+                present |= {_entry(archive, member, member.name) for member in archive}
         with self._environment() as environment, (self.scratch / "layer.tar").open("w+b") as layer:
-            write_new(environment, known, layer, epoch=self.epoch)
+            write_new(environment, present, layer, epoch=self.epoch)
             layer.seek(0)
             return self.store.add(f"sha256:{file_digest(Path(layer.name))}", layer)
 
@@ -132,14 +136,14 @@ def described_config(attributes: Mapping[str, Any], history: Sequence[Mapping[st
     }
 
 
-def write_new(environment: IO[bytes], known: Collection[Entry], layer: IO[bytes], *, epoch: int) -> None:
-    """Write the layer of what is in the tar of an environment and not known, in the order of the paths.
+def write_new(environment: IO[bytes], present: Collection[Entry], layer: IO[bytes], *, epoch: int) -> None:
+    """Write the layer of what is in the tar of an environment and not in `present`, in the order of the paths.
 
     All of it is root's. Raises ToolError for what is no file, folder or link.
     """
     with tarfile.open(fileobj=environment) as archive:
         paths = {f"{_ABOVE}/{member.name.strip('/')}": member for member in archive}
-        new = {path: member for path, member in paths.items() if _entry(archive, member, path) not in known}
+        new = {path: member for path, member in paths.items() if _entry(archive, member, path) not in present}
         folders = dict.fromkeys(parent_folders(iter(new)))
         for path, member in sorted({**folders, **new}.items()):
             if member is None:
@@ -178,7 +182,7 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entr
 
 
 def _chunks(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    """The content of a file, or of the one that it is another name of."""
+    """The content of a file; for a hard link, that of its target."""
     content = archive.extractfile(member)
     if content is None:
         raise ToolError(f"{member.name} in the environment of the prefix is no file, folder or link")

@@ -34,7 +34,7 @@ class SelectedPackages:
         """Whether a line of uv's stderr is its log, which no message shows."""
         if selected := _SELECTING.match(line):
             self._names.add(canonicalize_name(selected["name"]))
-            # the present lock is a guess: a new one may well have more packages
+            # the present lock is only an estimate: a new one may have more packages
             total = self._running.total if len(self._names) <= self._running.total else 0
             self._running.advance(len(self._names), total=total, note=selected["name"])
         return _LOGGED.match(line) is not None

@@ -24,7 +24,7 @@ def read_keys(repo: Repository, env: Environment) -> dict[str, str]:
 
 
 def key_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
-    """Why the key of each Debian repository cannot be used, and after `; ` what to do; "" where it can."""
+    """Why the key of each Debian repository cannot be used and, after `; `, what to do; "" where it can."""
     return tuple(
         _key_problem(repository.key, repo.text(repository.key)) for repository in env.service.apt_repositories
     )

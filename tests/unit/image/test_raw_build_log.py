@@ -79,7 +79,7 @@ def stream(documents: Iterable[dict[str, Any]], indent: int | None) -> list[str]
 def read(lines: Iterable[str]) -> tuple[list[str], list[Event]]:
     log = RawBuildLog()
     readings = [reading for line in lines for reading in log.read(line)]
-    readings += log.rest()
+    readings += log.remaining()
     return [text for text, _ in readings if text is not None], [event for _, event in readings if event]
 
 

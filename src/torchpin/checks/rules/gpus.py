@@ -55,7 +55,7 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
 
 
 def _cpu_service_notice(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Whoever asks for a GPU learns that no variant of the service is for one; other CPU variants are not concerned."""
+    """A notice where a GPU is asked for and the service has CPU builds only."""
     if context.target_gpus and all(variant.channel == "cpu" for variant in env.service.variants):
         names = ", ".join(context.target_gpus)
         yield finding(

@@ -53,7 +53,7 @@ def metadata_agree(context: CheckContext, env: Environment) -> Iterator[Answer]:
             used = pins[canonicalize_name(requirement.name)]
             if not (used.name == "torch" and name in facts.partners()):  # TOR002 judges partners
                 problem = f"requires {requirement.name}{requirement.specifier}, but {used.name}=={used.version} is pinned"
-                yield _finding(env, pins, pin, problem, used, wanted=str(requirement.specifier))
+                yield _finding(env, pins, pin, problem, used, specifier=str(requirement.specifier))
         if is_accepted and not refused:
             compared.append(f"{name}=={pin.version}")
     if compared:
@@ -63,11 +63,11 @@ def metadata_agree(context: CheckContext, env: Environment) -> Iterator[Answer]:
 
 
 def _finding(
-    env: Environment, pins: Pins, pin: Pin, problem: str, used: Pin | None = None, *, wanted: str = ""
+    env: Environment, pins: Pins, pin: Pin, problem: str, used: Pin | None = None, *, specifier: str = ""
 ) -> Finding:
     """The finding of a release, with the nearest release of it, or of the package that it refuses, that fits all pins.
 
-    `wanted`: the versions of `used` that it requires.
+    `specifier`: the versions of `used` that it requires.
     """
     replacement = None
     for package in (pin.name, *([used.name] if used and used.path.startswith("layers[") else [])):
@@ -75,7 +75,7 @@ def _finding(
         if version is not None:
             replacement = Requirement(f"{package}=={version}")
             break
-    move = _torch_move(env, used, wanted)
+    move = _torch_move(env, used, specifier)
     help_line = (
         help_text(env, pins, replacement, pin.name)
         if replacement
@@ -94,17 +94,18 @@ def _finding(
     )
 
 
-def _torch_move(env: Environment, used: Pin | None, wanted: str) -> str:
+def _torch_move(env: Environment, used: Pin | None, specifier: str) -> str:
     """The move of torch that ends a contradiction about torch, or about a package that moves with it; "" for others."""
     if used is None or not (used.name == "torch" or used.name in env.service.torch.companions):
         return ""
     if used.name == "torch":
-        return torch_move(env, wanted)
+        return torch_move(env, specifier)
     releases = [
         release
         for release in facts.release_versions()
         if any(
-            SpecifierSet(wanted).contains(choice.version) for choice in partners.choices(used.name, release)
+            SpecifierSet(specifier).contains(choice.version)
+            for choice in partners.choices(used.name, release)
         )
     ]
     return torch_move(env, f"=={releases[-1]}") if releases else ""

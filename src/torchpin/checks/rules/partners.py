@@ -83,7 +83,7 @@ def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Fin
         env,
         pin.location if in_companions else pin_location(pins, replacement, name),
         f"{name} {pin.version.public} does not match torch {torch}; it goes with {_wanted(row)}{because}",
-        help=_help(env, pins, name, fitting, in_companions=in_companions, level=level, wanted=row.torch),
+        help=_help(env, pins, name, fitting, in_companions=in_companions, level=level, specifier=row.torch),
         about=name,
         evidence=row.citation,
         level=level,
@@ -104,11 +104,11 @@ def _help(
     *,
     in_companions: bool,
     level: Level,
-    wanted: str,
+    specifier: str,
 ) -> str:
     """What to pin instead, or which torch to move to: that of a package such as vllm, which was chosen for its own sake."""
     torch = env.service.torch.version
-    move = "" if in_companions or wanted == "<0" else torch_move(env, wanted)
+    move = "" if in_companions or specifier == "<0" else torch_move(env, specifier)
     if not fitting and level == "notice":
         return f"no {name} goes with torch {torch} and with the other pins: choose another torch, or leave it"
     if not fitting:
@@ -163,14 +163,14 @@ def requirement_text(requirement: Requirement) -> str:
 
 
 def _contradiction(env: Environment, pin: Pin, requirement: Requirement, source: str) -> Finding:
-    torch, wanted = env.service.torch.version, requirement_text(requirement)
+    torch, requirement_line = env.service.torch.version, requirement_text(requirement)
     exact = torch_pins.pinned_exactly(requirement)
     remove = f"remove `- {pin.name}=={pin.version}`, since torch brings its own"
     fix = pin_changes(env, {pin.name: pin}, Requirement(f"{pin.name}=={exact}"), pin.name) if exact else ()
     return finding(
         env,
         pin.location,
-        f"{pin.name}=={pin.version} contradicts torch {torch} on {env.variant.channel}, which requires {wanted}",
+        f"{pin.name}=={pin.version} contradicts torch {torch} on {env.variant.channel}, which requires {requirement_line}",
         help=f"{remove}, or write `- {pin.name}=={exact}`; to keep it against torch's requirement, say why in `overrides:`"
         if exact
         else remove,
