@@ -16,6 +16,8 @@ from torchpin.bump.additions import (
     with_pins,
 )
 from torchpin.bump.no_addition import explain_refusal
+from torchpin.bump.refused_choices import refusal_text, refused_choices, without_choices
+from torchpin.checks import run
 from torchpin.commands.edited_pins import EditOptions, PinEdit, edit_pins, open_service
 from torchpin.commands.resolving import resolution_inputs
 from torchpin.commands.selection import Selection, open_workspace
@@ -26,15 +28,18 @@ from torchpin.lock.cooldown import choose_cutoff
 from torchpin.progress import step
 from torchpin.tools.uv_compile import NoSolutionError
 from torchpin.tools.uv_versions import select_versions
-from torchpin.workspace.evidence import current_date
+from torchpin.workspace.evidence import current_date, from_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torchpin.bump.additions import Addition
+    from torchpin.bump.refused_choices import RefusedChoice
     from torchpin.commands.report import Watcher
-    from torchpin.model import Environment, Lock, Outcome, Service
+    from torchpin.model import Environment, Finding, Lock, Outcome, Service
     from torchpin.workspace.workspace import Repository
+
+_MOST_CHOICES = 5  # of versions, of which the judge refuses all before the last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +67,7 @@ def add(repo: Repository, options: AddOptions, watcher: Watcher) -> PinEdit:
     requirements = parse_packages(options.packages)
     repo, service, locks = open_service(repo, options.service)
     additions = place(service, requirements, locks, options.layer)
-    pinned = _select(repo, service, additions, locks, options, watcher)
+    pinned, notes = _choose(repo, service, additions, locks, options, watcher)
 
     def explain(env: Environment, outcome: Outcome) -> str:
         present = _environment(service, env.variant.name)
@@ -75,13 +80,60 @@ def add(repo: Repository, options: AddOptions, watcher: Watcher) -> PinEdit:
     return replace(
         edited,
         pins=tuple(str(row.requirement) for row in pinned),
-        messages=tuple(_message(service, row, locks) for row in pinned),
+        messages=(*notes, *(_message(service, row, locks) for row in pinned)),
     )
 
 
 def _environment(service: Service, variant: str) -> Environment:
     (env,) = select_environments([service], variant=variant)
     return env
+
+
+def _choose(
+    repo: Repository,
+    service: Service,
+    requested: Sequence[Addition],
+    locks: Mapping[str, Lock | None],
+    options: AddOptions,
+    watcher: Watcher,
+) -> tuple[list[Addition], tuple[str, ...]]:
+    """The packages with versions that the judge accepts, and a sentence for each newer one that it refused.
+
+    Raises FindingsError where no choice is accepted, or where a version that was asked for is not.
+    """
+    refused: list[RefusedChoice] = []
+    wanted = list(requested)
+    for _ in range(_MOST_CHOICES):
+        try:
+            pinned = _select(repo, service, wanted, locks, options, watcher)
+        except FindingsError as error:
+            raise FindingsError("\n".join([*(choice.reason for choice in refused), str(error)])) from None
+        findings = _new_findings(service, pinned)
+        choices = refused_choices(findings, wanted, pinned)
+        if not choices:
+            break
+        refused += choices
+        wanted = without_choices(wanted, choices)
+    if findings:
+        texts = dict.fromkeys(refusal_text(finding, pinned) for finding in findings)
+        raise FindingsError("\n".join([*texts, "nothing was changed"]))
+    taken = {row.name: row.version for row in pinned}
+    return pinned, tuple(
+        f"{choice.name} {taken[choice.name]} is taken instead of {choice.version}: {choice.reason}"
+        for choice in refused
+    )
+
+
+def _new_findings(service: Service, pinned: Sequence[Addition]) -> list[Finding]:
+    """The errors that the judge has about the pins with the added ones, and not without them."""
+    environments = select_environments([service])
+    present = {finding.message for finding in _errors(environments)}
+    placed = [with_pins(env, [row for row in pinned if has_layer(env, row)]) for env in environments]
+    return [finding for finding in _errors(placed) if finding.message not in present]
+
+
+def _errors(environments: Sequence[Environment]) -> tuple[Finding, ...]:
+    return run.blocking_findings(run.run(from_descriptions(environments), judge=True))
 
 
 def _select(

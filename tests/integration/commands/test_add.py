@@ -58,6 +58,7 @@ PYPI = {
     "tools-more": [stub("tools-more", "3.0")],
     "tools": [stub("tools", "1.0")],
     "web": [stub("web", "1.0", "rows<2"), stub("web", "1.1", "rows<2"), stub("web", "2.0", "api>=1.1")],
+    "transformers": [stub("transformers", "5.19.0"), stub("transformers", "5.20.2")],
     "strict": [stub("strict", "1.0", "api>=1.1"), stub("strict", "1.1", "api>=1.1")],
 }
 AGED = {name: [replace(file, uploaded=OLD) for file in files] for name, files in PYPI.items()}
@@ -168,6 +169,29 @@ def test_what_has_no_solution_changes_nothing_and_names_the_pin(checkout: Checko
         checkout.add("weeb")
     with pytest.raises(FindingsError, match=r"requires api>=1.1, and api==1.0 is pinned"):
         checkout.add("strict==1.0")
+    assert checkout.texts() == before
+
+
+def test_a_chosen_version_that_the_judge_refuses_is_replaced_by_one_that_it_accepts(
+    checkout: Checkout,
+) -> None:
+    edited = checkout.add("transformers")  # 5.20.2 imports a name that torch 2.5.1 does not have
+    assert edited.pins == ("transformers==5.19.0",)
+    assert edited.messages[0].startswith(
+        "transformers 5.19.0 is taken instead of 5.20.2: transformers==5.20.2 imports torch._dynamo."
+    )
+    assert checkout.open_findings() == []
+
+
+def test_a_requested_version_that_the_judge_refuses_changes_nothing(checkout: Checkout) -> None:
+    before = checkout.texts()
+    with pytest.raises(FindingsError) as error:
+        checkout.add("transformers==5.20.2")
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith("transformers==5.20.2 imports ")
+    assert lines[1:] == ["  help: ask for transformers==5.19.0 instead", "nothing was changed"]
+    with pytest.raises(FindingsError, match=r"^transformers==5.20.2 imports (?s:.*)nothing was changed$"):
+        checkout.add("transformers>=5.20")  # the only release that is asked for
     assert checkout.texts() == before
 
 
