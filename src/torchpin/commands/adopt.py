@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.checks import run
 from torchpin.commands.adopted_project import TODAY, as_of_day, check_answers, project_folder
 from torchpin.commands.edited_pins import EditOptions
-from torchpin.commands.new_service import require_new_name, write_service
+from torchpin.commands.new_service import is_written, require_new_name, write_service
 from torchpin.commands.project_files import read_folder
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_repository, open_workspace
 from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
-from torchpin.errors import FindingsError, InputError
+from torchpin.errors import InputError, TorchpinError
+from torchpin.model import Outcome
 from torchpin.workspace import evidence
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[[OpenValue], str]
 
+_UNCHANGED = "\nnothing was changed"  # by `add`; the draft was written before
 _MOST_REASONS = 20  # why nothing could be read, in a message
 
 
@@ -135,18 +138,27 @@ def _judge_draft(draft: Adoption) -> tuple[Result, ...]:
 
 
 def parse_destination(repo: Repository, text: str) -> str:
-    """The service's name of `--write services/NAME`. Raises InputError for another place, and for one that is taken."""
+    """The service's name of `--write services/NAME`. Raises InputError for another place, and for one that is taken.
+
+    A description that has no lock is let pass: it may be the draft of an earlier try, which `write` knows.
+    """
     match = re.fullmatch(rf"(?:\./)?{paths.SERVICES}/([^/]+)/?", text)
     if not match or not patterns.NAME.pattern.fullmatch(match[1]):
         raise InputError(
             f"--write requires services/NAME, where NAME is {patterns.NAME.expected}; not {text!r}"
         )
-    require_new_name(repo, match[1])
+    if not _is_unlocked(repo, match[1]):
+        require_new_name(repo, match[1])
     return match[1]
 
 
+def _is_unlocked(repo: Repository, name: str) -> bool:
+    is_described = (repo.root / paths.description_path(name)).is_file()
+    return is_described and not any((repo.root / paths.LOCKFILES).glob(f"{name}-*"))
+
+
 def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
-    """The draft and a smoke test, as `new` writes them.
+    """The draft and a smoke test, as `new` writes them; *same* where an earlier try has written just these.
 
     Raises InputError without a draft, where a question is open, or where it conflicts with another service.
     """
@@ -154,6 +166,14 @@ def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
     if not draft.text:
         raise InputError(f"no description to write: {draft.missing}")
     require_answers(draft)
+    if is_written(repo, draft.name, draft.text):
+        files = (paths.description_path(draft.name), paths.smoke_path(draft.name))
+        return tuple(Outcome(name=path, status="same") for path in files)
+    if _is_unlocked(repo, draft.name):
+        raise InputError(
+            f"{paths.description_path(draft.name)} exists and is not this draft; choose another name, or remove it first "
+            f"(`torchpin remove --service {draft.name} --everything`)"
+        )
     return write_service(repo, draft.name, draft.text)
 
 
@@ -195,12 +215,22 @@ def store_draft(adopted: Adopted, options: AdoptOptions) -> CommandReport:
 def resolve_draft(adopted: Adopted, options: AdoptOptions, watcher: Watcher) -> CommandReport:
     """Gives the written draft's packages without a version the newest that fits, and locks it.
 
-    Raises FindingsError where there is none; the draft stays as it was written, and the message says so.
+    Raises the error by which that fails; the draft stays as it was written, and the message says how to go on.
     """
+    adoption = adopted.adoption
+    try:
+        report = _resolve(adoption, options, watcher)
+    except TorchpinError as error:
+        raise type(error)(f"{str(error).removesuffix(_UNCHANGED)}\n{_next_step(adoption)}") from None
+    if report.exit_code:
+        watcher.notice(_next_step(adoption))
+    return report
+
+
+def _resolve(adoption: Adoption, options: AdoptOptions, watcher: Watcher) -> CommandReport:
     from torchpin.commands.add import AddOptions, add_packages
     from torchpin.commands.lock import lock
 
-    adoption = adopted.adoption
     day = as_of_day(Path(options.folder), options.as_of)
     workspace = open_workspace(Selection(service=adoption.name), watcher)
     cutoff = day.cutoff(workspace.repo.policy, workspace.environments)
@@ -211,13 +241,18 @@ def resolve_draft(adopted: Adopted, options: AdoptOptions, watcher: Watcher) -> 
         )  # fmt: skip
         return report_outcomes(outcomes)
     edit = EditOptions(recorded=options.recorded, cutoff=cutoff)
-    try:
-        edited = add_packages(
-            AddOptions(service=adoption.name, packages=adoption.unpinned, edit=edit), watcher
-        )
-    except FindingsError as error:
-        raise FindingsError(
-            f"{error}\n{paths.description_path(adoption.name)} is written without {', '.join(adoption.unpinned)}; "
-            f"`torchpin add {adoption.name} PACKAGE` adds what can be resolved"
-        ) from None
+    edited = add_packages(AddOptions(service=adoption.name, packages=adoption.unpinned, edit=edit), watcher)
     return replace(report_outcomes(edited.outcomes), summary="\n".join(edited.messages))
+
+
+def _next_step(adoption: Adoption) -> str:
+    """What was kept of a draft that cannot be resolved, and the two ways on."""
+    file, name = paths.description_path(adoption.name), adoption.name
+    away = f"`torchpin remove --service {name} --everything` removes it"
+    if not adoption.unpinned:
+        return f"{file} is kept without a lock: `torchpin lock --service {name}` tries again, {away}"
+    packages = shlex.join(adoption.unpinned)
+    return (
+        f"{file} is kept without {', '.join(adoption.unpinned)}: this command or `torchpin add {name} {packages}` tries "
+        f"again, {away}"
+    )

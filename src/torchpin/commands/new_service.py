@@ -30,10 +30,20 @@ print("smoke: ok, torch", torch.__version__)
 def write_service(repo: Repository, name: str, text: str) -> tuple[Outcome, ...]:
     """Writes a new service: its description from a text, and its smoke test. Raises InputError for a taken or invalid name."""
     require_new_name(repo, name)
-    described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
-    read.read_services({**repo.descriptions, paths.description_path(name): described})
-    files = {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
+    files = _service_files(name, text)
+    described = {path: content for path, content in files.items() if path == paths.description_path(name)}
+    read.read_services({**repo.descriptions, **described})
     return create_files(repo, files)
+
+
+def is_written(repo: Repository, name: str, text: str) -> bool:
+    """Whether the files of a service are as they would be written from a text."""
+    return all(repo.text(path) == content for path, content in _service_files(name, text).items())
+
+
+def _service_files(name: str, text: str) -> dict[str, str]:
+    described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
+    return {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
 
 
 def require_new_name(repo: Repository, name: str) -> None:

@@ -50,9 +50,20 @@ def test_what_cannot_be_resolved_leaves_the_draft(tmp_path: Path) -> None:
     run_command(tmp_path, "init")
     adopted = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
     assert adopted.code == 1
-    assert "services/app/service.yaml is written without six, iniconfig>=9000" in adopted.err
+    assert "nothing was" not in adopted.err
+    kept = "services/app/service.yaml is kept without six, iniconfig>=9000: this command or "
+    assert kept + "`torchpin add app six 'iniconfig>=9000'` tries again" in adopted.err
+    assert "`torchpin remove --service app --everything` removes it" in adopted.err
     assert (tmp_path / "services/app/service.yaml").is_file()
     assert not (tmp_path / "lockfiles").exists()
+    again = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
+    assert (again.code, "kept without six" in again.err) == (1, True)
+    (tmp_path / "requirements.txt").write_text("six\n")
+    changed = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
+    assert changed.code == 2
+    assert "services/app/service.yaml exists and is not this draft" in changed.err
+    removed = run_command(tmp_path, "remove", "--service", "app", "--everything")
+    assert removed.code == 0, removed.output
 
 
 def test_a_project_is_resolved_as_of_its_last_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
