@@ -31,6 +31,8 @@ class Unknown:
 
     message: str
     about: str = ""
+    location: str = ""  # file:line:column, where a description can be corrected
+    help: str = ""
 
 
 Answer = Finding | Unknown | Ok
@@ -96,6 +98,7 @@ class Result:
     notices: tuple[Finding, ...] = ()  # the open notices
     accepted: tuple[Accepted, ...] = ()  # the waived findings
     unknown: tuple[str, ...] = ()  # what no fact decides, whatever the status
+    located: tuple[Unknown, ...] = ()  # those of `unknown` that have a place
     evidence: tuple[Ok, ...] = ()
     note: str = ""  # why the check was skipped
     need: str = ""  # the need that is not met; `docker` where an image is missing for want of an engine

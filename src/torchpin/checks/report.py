@@ -25,7 +25,7 @@ class Entry:
     message: str
     about: str = ""
     level: Level = "error"  # that of the finding, also where it is waived
-    location: str = ""  # file:line:column; "" for an unknown
+    location: str = ""  # file:line:column; "" for an unknown that has no place
     help: str = ""
     evidence: str = ""
     waiver: Waiver | None = None
@@ -50,8 +50,11 @@ def _entries_of(result: Result) -> Iterator[Entry]:
         yield _entry(result, finding, finding.level)
     for accepted in result.accepted:
         yield _entry(result, accepted.finding, "waived", accepted.waiver)
+    located = {unknown.message: unknown for unknown in result.located}
     for message in result.unknown:
-        yield Entry(kind="unknown", check=result.check, title=result.title, message=message)
+        entry = Entry(kind="unknown", check=result.check, title=result.title, message=message)
+        unknown = located.get(message)
+        yield replace(entry, location=unknown.location, help=unknown.help) if unknown else entry
 
 
 def _entry(result: Result, finding: Finding, kind: EntryKind, waiver: Waiver | None = None) -> Entry:

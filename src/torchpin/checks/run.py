@@ -96,6 +96,7 @@ def _result_fields(
             Accepted(finding=reported, waiver=waiver) for reported, waiver in waivers if waiver
         ),
         "unknown": tuple(answer.message for answer in answers if isinstance(answer, Unknown)),
+        "located": tuple(answer for answer in answers if isinstance(answer, Unknown) and answer.location),
         "evidence": tuple(answer for answer in answers if isinstance(answer, Ok)),
     }
     return {**fields, "status": _status(check, fields)}

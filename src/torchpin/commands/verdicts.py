@@ -103,7 +103,7 @@ def judge_gpus(
 ) -> Judgement:
     """The selected environments on these GPUs. `every`: on all that facts describe.
 
-    Raises InputError for an empty name of a GPU.
+    Raises InputError for an empty or unknown name of a GPU.
     """
     require_gpu_names(gpus)
     workspace = open_workspace(selection, watcher, partly=True)

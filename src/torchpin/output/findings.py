@@ -41,9 +41,7 @@ _STYLES = {
     "ok": "green",
 }
 # The kinds of entries that are not shown, and only counted.
-_HIDDEN = MappingProxyType(
-    {"quiet": {"unknown", "notice", "waived"}, "normal": {"waived"}, "verbose": frozenset[str]()}
-)
+_HIDDEN = MappingProxyType({"quiet": {"notice", "waived"}, "normal": {"waived"}, "verbose": frozenset[str]()})
 _VERDICT_WIDTH = 13  # columns: "incompatible" and a blank
 
 
@@ -59,7 +57,7 @@ def print_results(
     """What is open, a paragraph each; then what is not shown, in a line of counts; then the verdict as a sentence.
 
     `notices`: messages that belong to no check. `counts`: what else is counted. `last`: the sentence, where it is not that of any checks; `failed`: it is bad news. With all evidence
-    what is waived, skipped and not applicable is listed; a quiet task shows errors and warnings alone.
+    what is waived, skipped and not applicable is listed; a quiet task shows errors, warnings and unknowns alone.
     """
     out = console(sys.stderr if to_stderr else sys.stdout)
     several = _services_with_variants(results)
@@ -67,7 +65,8 @@ def print_results(
     for same in paragraphs:
         _print_paragraph(out, same, several)
     if is_quiet():
-        if failed and not paragraphs:  # by an option alone, such as --require
+        # by an option alone, such as --require
+        if failed and all(same[0].kind == "unknown" for same in paragraphs):
             print_hanging(out, Text(last or summary_sentence(results), style=_STYLES["error"]), 2)
         return
     for notice in notices:

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchpin import paths
+from torchpin import facts, paths
 from torchpin.checks.context import CheckContext
 from torchpin.description.patterns import DRIVER
 from torchpin.errors import InputError, ToolError, TorchpinError
@@ -47,7 +47,7 @@ def for_judge(
 ) -> CheckContext:
     """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones.
 
-    Raises InputError for a driver that is no version, and for an empty name of a GPU.
+    Raises InputError for a driver that is no version, and for an empty or unknown name of a GPU.
     """
     require_targets(gpus, driver)
     context = from_repository(repo, environments, renderings=False, documents=False, records=False)
@@ -55,17 +55,21 @@ def for_judge(
 
 
 def require_targets(gpus: Sequence[str], driver: str | None) -> None:
-    """Raises InputError for a driver that is no version, and for an empty name of a GPU."""
+    """Raises InputError for a driver that is no version, and for an empty or unknown name of a GPU."""
     require_gpu_names(gpus)
     if driver is not None and not DRIVER.pattern.fullmatch(driver):
         raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
 
 
 def require_gpu_names(gpus: Sequence[str]) -> None:
-    """Raises InputError for an empty name, as an unset variable gives it."""
+    """Raises InputError for an empty name, as an unset variable gives it, and for one that no known GPU has."""
     for name in gpus:
         if not name.strip():
             raise InputError(f"--gpu: {name!r} is not the name of a GPU, such as A100")
+        if not facts.gpu(name) and not facts.gpu_candidates(name):
+            near = facts.near_gpus(name)
+            hint = f" (did you mean {', '.join(near)}?)" if near else ""
+            raise InputError(f"--gpu: no GPU {name!r} is known{hint}; {paths.GPUS} lists them")
 
 
 def from_repository(

@@ -121,3 +121,10 @@ def test_an_empty_name_of_a_gpu_is_wrong_input(gpus: tuple[str, ...], environmen
     with pytest.raises(InputError):
         require_gpu_names(gpus)
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("gpu", "hint"), [("B20", " (did you mean B100, B200, B300?)"), ("Voodoo 2", "")])
+def test_a_gpu_that_no_fact_knows_is_wrong_input(gpu: str, hint: str, environment: Environments) -> None:
+    with pytest.raises(InputError) as raised:
+        for_judge(cast("Any", None), [environment()], gpus=("RTX 4000", gpu))  # a name of several is judged
+    assert str(raised.value) == f"--gpu: no GPU {gpu!r} is known{hint}; docs/GPUS.md lists them"

@@ -48,10 +48,20 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
         if verdict.status == "ok":
             yield Ok(about=name, evidence=verdict.evidence)
         elif verdict.status == "unknown":
-            message = f"{name}: {verdict.reason}" if gpu else unknown_gpu_text(name)
-            yield Unknown(message=message, about=name)
+            yield (
+                Unknown(message=f"{name}: {verdict.reason}", about=name) if gpu else _unknown(name, location)
+            )
         else:
             yield _no_code_finding(context, env, name, location, verdict)
+
+
+def _unknown(name: str, location: str) -> Unknown:
+    """The answer for a name that gives no GPU; near a known name it is probably misspelled."""
+    near = () if facts.gpu_candidates(name) else facts.near_gpus(name)
+    if not near:
+        return Unknown(message=unknown_gpu_text(name), about=name)
+    message, help_text = f"{name} is not in the facts", f"did you mean {', '.join(near)}?"
+    return Unknown(message=message, about=name, location=location, help=help_text)
 
 
 def _cpu_service_notice(context: CheckContext, env: Environment) -> Iterator[Finding]:

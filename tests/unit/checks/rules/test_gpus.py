@@ -151,9 +151,15 @@ def test_a_cpu_variant_is_not_concerned_and_a_service_without_another_is_named(
 
 
 def test_a_misspelled_card_is_unknown_with_near_names(environment: Environments) -> None:
-    (message,) = judge_check(environment(gpus=("RTX 5091",)), "GPU001").unknown
-    assert message.startswith("RTX 5091 is not in the facts (did you mean ")
-    assert "RTX 5090" in message
+    env = environment(gpus=("RTX 5091",))
+    (unknown,) = judge_check(env, "GPU001").located
+    assert (unknown.message, unknown.location) == (
+        "RTX 5091 is not in the facts",
+        env.service.location("gpus[0]"),
+    )
+    assert unknown.help.startswith("did you mean ")
+    assert "RTX 5090" in unknown.help
+    assert judge_check(environment(gpus=("Voodoo 2",)), "GPU001").located == ()
 
 
 def test_a_name_of_several_cards_is_unknown_with_what_it_can_be(environment: Environments) -> None:
