@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ from torchpin.adopt.draft_variants import (
 from torchpin.facts.versions import is_version
 from torchpin.installs.project import parse_project
 from torchpin.lint import scan
+from torchpin.lint.inline_places import file_columns, with_file_columns
 from torchpin.model import Base, Service, Torch
-from torchpin.project.image_builds import built_texts
+from torchpin.project.image_builds import built_texts, inline_builds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from torchpin.adopt.draft_variants import ChosenBuilds
     from torchpin.installs.commands import Project
     from torchpin.lint.matches import Match
+    from torchpin.project.image_builds import InlineBuild
 
 _MOST_ROUNDS = 8  # builds of one Dockerfile that may be variants
 _MOST_DOCKERFILES = 100  # that are looked at, the likeliest first; large repositories have some dozen
@@ -78,11 +81,13 @@ def draft_adoption(
     rounds = [*islice(built_texts(texts), _MOST_ROUNDS)]
     place = folder or ProjectFolder(paths=tuple(texts))
     project = parse_project(rounds[0], unreadable, place.ignored)
-    projects = (project, *(parse_project(later, ignored=place.ignored) for later in rounds[1:]))
-    builds = [build for variant in projects for build in _builds(variant, answers, place)]
-    adoption = Adoption(
-        name=name, text="", missing="", matches=scan.find_matches(project), files=tuple(sorted(texts))
-    )
+    inline = [*islice(inline_builds(texts), _MOST_ROUNDS)]
+    inner = [parse_project(row.texts, ignored=place.ignored, dockerfiles=[row.path]) for row in inline]
+    later = (parse_project(texts_of_round, ignored=place.ignored) for texts_of_round in rounds[1:])
+    having = [variant for variant in (project, *later, *inner) if variant.dockerfiles] or [project]
+    builds = [build for variant in having for build in _builds(variant, answers, place)]
+    matches = (*scan.find_matches(project), *_inline_matches(zip(inline, inner, strict=True)))
+    adoption = Adoption(name=name, text="", missing="", matches=matches, files=tuple(sorted(texts)))
     chosen = choose_builds(builds) if builds else None
     if chosen is None or chosen.main.missing:
         missing = _missing(chosen.main, len(builds)) if chosen else f"there is no Dockerfile {answers.file}"
@@ -95,9 +100,17 @@ def draft_adoption(
     if not draft.text:
         return replace(adoption, missing=draft.missing, unpinned=unpinned)
     steps = next_steps(service, chosen, omitted, left, copy_to=copy_to, is_locked=resolved_later)
+    text = reduce(file_columns, inline, draft.text)
     return replace(
-        adoption, text=draft.text, unpinned=unpinned, questions=chosen.main.questions, steps=steps
+        adoption, text=text, unpinned=unpinned, questions=chosen.main.questions, steps=steps
     )  # fmt: skip
+
+
+def _inline_matches(inner: Iterable[tuple[InlineBuild, Project]]) -> Iterable[Match]:
+    """The matches in the Dockerfiles that compose files have in them."""
+    for build, project in inner:
+        found = scan.find_matches(project)
+        yield from (with_file_columns(match, build) for match in found if match.place[0] == build.path)
 
 
 def _builds(project: Project, answers: DraftAnswers, folder: ProjectFolder) -> Iterable[DraftBuild]:

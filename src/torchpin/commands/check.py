@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 from torchpin.commands.check_files import STDIN, is_dockerfile_name, read_checked_files
 from torchpin.errors import FINDINGS, INPUT, InputError, ToolError
+from torchpin.installs.commands import install_commands
 from torchpin.installs.project import parse_project
 from torchpin.lint import scan
 from torchpin.lint.baseline import baseline_text, parse_baseline
 from torchpin.lint.directives import INVALID, UNUSED
 from torchpin.lint.fixes import FixedTexts, fix_texts
+from torchpin.lint.inline_places import with_file_columns
 from torchpin.lint.judged_stages import CHECKS, judged_matches, without_repeats
 from torchpin.lint.result import lint_result, sort_matches
 from torchpin.lint.rules.pins import required_packages
@@ -27,12 +29,12 @@ from torchpin.lint.selection import selected_ids
 from torchpin.memory import remembering
 from torchpin.paths import WORK
 from torchpin.project.dockerfile import parse_instructions
-from torchpin.project.image_builds import built_texts
+from torchpin.project.image_builds import built_texts, inline_builds
 from torchpin.tools import transaction
 from torchpin.tools.files import read_bytes, read_text, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torchpin.checks.context import CheckContext
     from torchpin.commands.check_files import CheckedFiles, CheckedProject
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from torchpin.lint.matches import Match
     from torchpin.lint.result import FailOn, LintResult
     from torchpin.model import Environment
+    from torchpin.project.image_builds import InlineBuild
 
 _MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
 _BYTE_ORDER_MARK = "\ufeff"
@@ -196,11 +199,11 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
             project = _parse(built)
             matches += _project_matches(built, project, rules)
             packages |= required_packages(project)
-        starts |= {
-            file: [instruction.line for instruction in parse_instructions(text)]
-            for file, text in checked.texts.items()
-            if is_dockerfile_name(file)
-        }
+        for build in inline_builds(checked.texts, str(Path.cwd())):
+            if checked.named is None or build.path in checked.named:
+                matches += _inline_matches(checked, build, rules)
+                starts[build.path] = sorted([*starts.get(build.path, []), *_starts(build.dockerfile.text)])
+        starts |= {file: _starts(text) for file, text in checked.texts.items() if is_dockerfile_name(file)}
     for path, text in files.descriptions.items():
         matches += _description_matches(path, text)
     open_matches, ignored = sort_matches(
@@ -209,6 +212,25 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
     named = _named(files)
     is_own = [match.id not in {INVALID, UNUSED} or match.place[0] in named for match in open_matches]
     return _Matched(matches=tuple(compress(open_matches, is_own)), ignored=ignored, packages=packages)
+
+
+def _starts(text: str) -> list[int]:
+    """The lines on which the instructions of a Dockerfile begin."""
+    return [instruction.line for instruction in parse_instructions(text)]
+
+
+def _inline_matches(checked: CheckedProject, build: InlineBuild, rules: _Rules) -> Iterable[Match]:
+    """The matches in a Dockerfile of a compose file, and in the files that its installs read."""
+    built = replace(checked, texts=build.texts)
+    project = _parse(built, [build.path])
+    read = {
+        target.location.rsplit(":", 2)[0]
+        for step in install_commands(project, build.path)
+        for target in (*step.targets, *step.constraints)
+    }
+    for match in _project_matches(built, project, rules):
+        if match.place[0] in {build.path, *read}:
+            yield with_file_columns(match, build)
 
 
 def _project_matches(checked: CheckedProject, project: Project, rules: _Rules) -> list[Match]:
@@ -229,8 +251,8 @@ def _named(files: CheckedFiles) -> set[str]:
     return named
 
 
-def _parse(checked: CheckedProject) -> Project:
-    project = parse_project(checked.texts, checked.unreadable, checked.ignored)
+def _parse(checked: CheckedProject, dockerfiles: Collection[str] | None = None) -> Project:
+    project = parse_project(checked.texts, checked.unreadable, checked.ignored, dockerfiles)
     if checked.named is None:
         return project
     lists = [path for path in checked.named if path.endswith(".txt") and path in checked.texts]

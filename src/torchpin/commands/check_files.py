@@ -204,9 +204,12 @@ def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) 
         build_file = read_build_file(name, text or "", str(Path.cwd()))
         files.problems += [str(problem) for problem in build_file.problems]
         for build in build_file.builds:
+            if build.placed:
+                continue
             if build.inline:
                 files.skipped.append(
-                    f"{build.position}: skipped, a Dockerfile within this file is not checked"
+                    f"{build.position}: skipped, a Dockerfile within this file is checked in a compose file only, as a literal "
+                    "block (`dockerfile_inline: |`)"
                 )
             elif not Path(build.dockerfile).absolute().is_relative_to(_project_folder(Path(name))):
                 files.problems.append(

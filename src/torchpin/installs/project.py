@@ -22,7 +22,7 @@ from torchpin.project.uv_lock import read_uv_lock
 from torchpin.project.variables import BoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from torchpin.model import Problem
     from torchpin.project.lock_file import LockedPackage, LockFile
@@ -36,10 +36,12 @@ def parse_project(
     texts: Mapping[str, str],
     unreadable: Iterable[tuple[str, str]] = (),
     ignored: IgnoreFiles = IgnoreFiles(),  # noqa: B008 - what it remembers holds for its lines
+    dockerfiles: Collection[str] | None = None,
 ) -> Project:
     """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty.
 
-    `ignored`: the .dockerignore files, whose paths no COPY finds.
+    `ignored`: the .dockerignore files, whose paths no COPY finds. `dockerfiles`: those of the texts that are Dockerfiles,
+    told by their names where it is None.
     """
     broken = [*unreadable]
     pyproject_file = _find_named(texts, "pyproject.toml")
@@ -49,7 +51,12 @@ def parse_project(
     for problems in (pyproject.problems, *(lock.problems for lock in locks.values())):
         broken += map(_unreadable, problems)
     unread: dict[str, list[UnreadRun]] = {}
-    runs = _parse_dockerfiles(texts, broken, unread, ignored)
+    names = (
+        [path for path in texts if is_dockerfile(posixpath.basename(path))]
+        if dockerfiles is None
+        else dockerfiles
+    )
+    runs = _parse_dockerfiles(texts, names, broken, unread, ignored)
     return Project(
         texts=texts,
         dockerfiles=tuple(runs),
@@ -125,6 +132,7 @@ def _depth(path: str) -> tuple[int, str]:
 
 def _parse_dockerfiles(
     texts: Mapping[str, str],
+    dockerfiles: Iterable[str],
     broken: list[tuple[str, str]],
     unread: dict[str, list[UnreadRun]],
     ignored: IgnoreFiles,
@@ -132,7 +140,7 @@ def _parse_dockerfiles(
     """The commands of each Dockerfile; one that exceeds a bound is not read. `unread` gets what cannot be followed."""
     runs: dict[str, tuple[RunCommand, ...]] = {}
     size, paths = 0, ProjectPaths(texts)
-    for path in (path for path in sorted(texts) if is_dockerfile(posixpath.basename(path))):
+    for path in sorted(dockerfiles):
         size += len(texts[path])
         if size > _MOST_DOCKERFILE_TEXT:
             broken.append((path, f"the Dockerfiles up to it have over {_MOST_DOCKERFILE_TEXT} characters"))

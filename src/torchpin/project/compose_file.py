@@ -10,11 +10,14 @@ import yaml
 from torchpin.description.yaml_reader import Reader
 from torchpin.project.expansion import expand
 from torchpin.project.image_build import BuildFile, ImageBuild, build_inputs, project_paths
+from torchpin.project.inline_dockerfile import inline_dockerfile
 from torchpin.project.secret_values import hide_secret, is_secret
 from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from torchpin.project.inline_dockerfile import InlineDockerfile
 
 FILE_NAME = r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml"
 _MOST_BUILDS = 500
@@ -39,8 +42,10 @@ class _ComposeReader:
         self._current = current
         self._reader, self._file, self._variables = Reader(file), file, variables
         self._left = _MOST_VALUES
+        self._text_read = ""
 
     def read(self, text: str) -> BuildFile:
+        self._text_read = text
         root = self._reader.compose(text)
         services = dict(self._pairs(root, "")).get("services") if root else None
         builds: list[ImageBuild] = []
@@ -61,6 +66,7 @@ class _ComposeReader:
                 node, path, f"its context or Dockerfile is no place in the project: {hide_secret(context)}"
             )
             return None
+        inline = values.get("dockerfile_inline")
         platforms = (
             self._text(service.get("platform")),
             *self._texts(values.get("platforms"), f"{path}.platforms"),
@@ -75,7 +81,8 @@ class _ComposeReader:
                 self._text(values.get("target")),
                 tuple(platform for platform in platforms if platform and "$" not in platform),
             ),
-            inline=self._inline(values.get("dockerfile_inline")),
+            inline=inline.value if isinstance(inline, yaml.ScalarNode) else "",
+            placed=self._placed(inline),
         )
 
     def _args(self, node: yaml.Node | None, path: str) -> dict[str, str]:
@@ -126,8 +133,11 @@ class _ComposeReader:
         parts = str(node.value).split("$$")
         return "$$".join(expand(part, self._variables, quotes=False) for part in parts)
 
-    def _inline(self, node: yaml.Node | None) -> str:
-        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+    def _placed(self, node: yaml.Node | None) -> InlineDockerfile | None:
+        """An inline Dockerfile with its lines, which a literal block has as they are, and no scalar of another style."""
+        if not isinstance(node, yaml.ScalarNode) or node.style != "|":
+            return None
+        return inline_dockerfile(node.value, self._text_read, node.start_mark.line + 1)
 
 
 def _has_text(node: yaml.Node) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torchpin.model import Position, Problem
+    from torchpin.project.inline_dockerfile import InlineDockerfile
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|target:|docker-image:", re.IGNORECASE)
 _OUTSIDE = ".."
@@ -24,7 +25,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 class ImageBuild:
     """`dockerfile` and `context`: paths in the project, "" for its root; `inline`: the text of a Dockerfile that is in no file.
 
-    `position`: of the target or service that asks for it.
+    `position`: of the target or service that asks for it; `placed`: the inline text with its lines, where they can be told.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ImageBuild:
     position: Position
     inputs: BuildInputs = field(default_factory=BuildInputs)
     inline: str = ""
+    placed: InlineDockerfile | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

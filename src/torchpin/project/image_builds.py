@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin.project.bake_file import is_bake_file, read_bake_file
 from torchpin.project.compose_file import is_compose_file, read_compose_file
@@ -16,9 +16,10 @@ from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.stages import parse_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torchpin.project.image_build import BuildFile
+    from torchpin.project.inline_dockerfile import InlineDockerfile
     from torchpin.project.stages import BuildInputs
 
 _MOST_BUILDS = 50  # of one Dockerfile with different arguments; a further one is as the file says
@@ -46,7 +47,7 @@ def built_texts(texts: Mapping[str, str], current: str = "") -> list[dict[str, s
     builds: dict[str, list[str]] = {}
     for path in sorted(texts):
         for build in read_build_file(path, texts[path], current).builds if is_build_file(path) else ():
-            if build.dockerfile in texts:
+            if build.dockerfile in texts and not build.inline:
                 text = built_text(texts[build.dockerfile], build.inputs)
                 known = builds.setdefault(build.dockerfile, [])
                 if text not in known and len(known) < _MOST_BUILDS:
@@ -60,6 +61,26 @@ def built_texts(texts: Mapping[str, str], current: str = "") -> list[dict[str, s
         }
         rounds.append(others | present)
     return rounds
+
+
+class InlineBuild(NamedTuple):
+    """A Dockerfile in a compose file at `path`; `texts`: those of the project with it as the only Dockerfile, at that path."""
+
+    path: str
+    dockerfile: InlineDockerfile
+    texts: dict[str, str]
+
+
+def inline_builds(texts: Mapping[str, str], current: str = "") -> Iterator[InlineBuild]:
+    """The Dockerfiles that compose files have in them, each built with its arguments; `current` as in `built_texts`."""
+    others = {path: text for path, text in texts.items() if not _is_dockerfile(path)}
+    for path in filter(is_build_file, sorted(texts)):
+        known: set[str] = set()
+        for build in read_build_file(path, texts[path], current).builds:
+            text = built_text(build.placed.text, build.inputs) if build.placed else ""
+            if build.placed and text not in known and len(known) < _MOST_BUILDS:
+                known.add(text)
+                yield InlineBuild(path, build.placed, {**others, path: text})
 
 
 def _is_dockerfile(path: str) -> bool:
