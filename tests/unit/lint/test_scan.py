@@ -21,7 +21,6 @@ EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
         ("ADO008", "Dockerfile:1:1"),
         ("ADO008", "Dockerfile:2:1"),
         ("ADO008", "Dockerfile:3:1"),
-        ("ADO008", "Dockerfile:3:1"),
     ],
     "conda": [("ADO006", "Dockerfile:1:1"), ("ADO008", "Dockerfile:2:5"), ("ADO006", "Dockerfile:3:17")],
     "documents": [],

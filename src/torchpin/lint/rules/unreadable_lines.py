@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin.installs import commands
+from torchpin.lint.matches import parse_place
 from torchpin.lint.registry import build_finding, register_rule
 from torchpin.lint.resolutions import separate_files
 from torchpin.project.dockerfile import parse_dockerfile
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torchpin.model import Finding, Problem
 
 _INSTALLERS = re.compile(r"\b(?:pip3?|uv|conda|mamba|micromamba|poetry|pipenv|pdm)\b")
+_MOST_OF_A_LINE = 5  # reasons that are told of one line
 _LONGEST_SEARCHED = 100_000  # characters of a RUN
 
 
@@ -41,6 +44,21 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
 
     Sources: the Dockerfile reference.
     """
+    lines: dict[tuple[str, int], dict[str, Finding]] = {}  # by message
+    for finding in _unreadable_parts(project):
+        lines.setdefault(parse_place(finding.location)[:2], {}).setdefault(finding.message, finding)
+    yield from (_of_line([*findings.values()]) for findings in lines.values())
+
+
+def _of_line(findings: list[Finding]) -> Finding:
+    """What of a line could not be read, from its first place on."""
+    findings.sort(key=lambda finding: parse_place(finding.location))
+    messages = [finding.message for finding in findings[:_MOST_OF_A_LINE]]
+    further = len(findings) - len(messages)
+    return replace(findings[0], message="; ".join([*messages, f"{further} more"] if further else messages))
+
+
+def _unreadable_parts(project: Project) -> Iterator[Finding]:
     for path, reason in project.unreadable:
         location = path if re.search(r":\d+:\d+$", path) else f"{path}:1:1"
         yield build_finding("ADO008", location, f"cannot be read: {reason}", about=path)
