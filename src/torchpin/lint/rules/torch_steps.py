@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.lint.resolutions import StageSteps
     from torchpin.model import Finding
+    from torchpin.project.runs import RunCommand
 
 UPGRADING = {"--upgrade", "-U"}
 FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
@@ -121,6 +122,8 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
         for steps in stage_steps(project, file):
             hides_base = makes_environment(project, steps)
             yield from _replacements(steps, edited_files(project, file), without_index, hides_base=hides_base)
+            if not hides_base:
+                yield from _replaced_builds(steps)
         for origin, targets in without_index.items():
             yield _without_index(origin, [*targets.values()])
 
@@ -163,6 +166,47 @@ def _replacements(
         if not step.no_deps and not _names_torch(step):
             yield from _packages_pinning_torch(step, installed)
         _add_step(installed, step)
+
+
+def _replaced_builds(steps: StageSteps) -> Iterator[Finding]:
+    """A torch that is the same release in the build of another channel, which a later step names: `torch==2.7.1+cpu`.
+
+    Only of steps that certainly run, by one program in one environment.
+    """
+    earlier: dict[tuple[str, ...], tuple[Version, str]] = {}  # the build, and its place
+    for run, step in steps.steps:
+        if step.tool != "pip" or not run.command.runs or run.command.branch or _may_activate(run):
+            continue
+        environment = (run.command.texts[0], step.environment, *_environment_settings(run))
+        for target in (row for row in family_targets(step) if package_name(row) == "torch"):
+            pin, channel = exact_version(target), torch_channel(step, target)[0]
+            is_build = is_version(pin) and re.fullmatch(r"cu\d+|cpu", channel)
+            build = Version(pin if "+" in pin else f"{pin}+{channel}") if is_build else None
+            if build is None:
+                earlier.pop(environment, None)
+                continue
+            known, place = earlier.get(environment, (build, ""))
+            forced = (UPGRADING | FORCING) & {*run.command.texts}
+            if known.public == build.public and known != build and ("+" in pin or forced):
+                yield build_finding(
+                    "ADO003",
+                    target.location,
+                    f"`{target.text}` replaces torch {known} of {place} with the build of {channel}",
+                    help="install torch once, from the channel that the image is for",
+                    about="torch",
+                )
+            earlier[environment] = (build, target.location)
+
+
+def _may_activate(run: RunCommand) -> bool:
+    """Whether a RUN makes or enters an environment that its commands do not name."""
+    return any(word in run.instruction.script.text for word in ("activate", "venv"))
+
+
+def _environment_settings(run: RunCommand) -> tuple[str, ...]:
+    """The variables that tell in which environment a program is."""
+    settings = (run.settings.get(name) for name in ("PATH", "VIRTUAL_ENV", "CONDA_DEFAULT_ENV"))
+    return tuple(setting.value if setting else "" for setting in settings)
 
 
 def _names_torch(step: InstallCommand) -> bool:
