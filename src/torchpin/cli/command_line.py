@@ -139,7 +139,7 @@ class CommandTask(Task):  # type: ignore[type-arg]
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         volume = {name: bool(options.pop(name, False)) for name in OUTPUT_FLAGS}
-        with handle_errors(), task_output(self.name, **volume):
+        with task_output(self.name, **volume), handle_errors():
             _require_plain_text(options)
             return super().__call__(*arguments, **options)
 

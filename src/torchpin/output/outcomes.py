@@ -10,7 +10,7 @@ from rich.text import Text
 
 from torchpin.output.console import console, print_lines
 from torchpin.output.tables import print_table
-from torchpin.output.volume import is_quiet, is_verbose
+from torchpin.output.volume import is_quiet, is_verbose, shown_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def print_outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
             continue
         label, style = _LABELS[row.status]
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
-        detail = f"  {row.detail}{took}" if row.detail or took else ""
+        detail = f"  {shown_message(row.detail)}{took}" if row.detail or took else ""
         line = Text.assemble((f"{label:<6} ", style), (row.name, "bold"), detail)
         out = console(sys.stderr) if aside or row.status == "failed" else console()
         print_lines(out, line)

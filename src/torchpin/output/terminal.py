@@ -9,7 +9,7 @@ from rich.text import Text
 
 from torchpin.controls import show_controls
 from torchpin.output.console import console, print_lines, redacted
-from torchpin.output.volume import is_quiet
+from torchpin.output.volume import is_quiet, shown_message
 
 if TYPE_CHECKING:
     from torchpin.adopt.draft_values import OpenValue
@@ -33,7 +33,7 @@ def print_notice(message: object) -> None:
 
 
 def print_error(message: object) -> None:
-    print_lines(console(sys.stderr), Text(str(message), style="red"))
+    print_lines(console(sys.stderr), Text(shown_message(str(message)), style="red"))
 
 
 def confirm(question: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from torchpin.errors import VERBOSE_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,3 +35,10 @@ def is_quiet() -> bool:
 
 def is_verbose() -> bool:
     return _running[-1][1] == "verbose"
+
+
+def shown_message(text: str) -> str:
+    """A message, without the lines that only a verbose task shows."""
+    if is_verbose():
+        return text
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(VERBOSE_PREFIX))

@@ -15,6 +15,7 @@ from torchpin.parsing import parse_toml
 from torchpin.redaction import redact_credentials
 from torchpin.tools import http, process
 from torchpin.tools.scratch import temporary_folder
+from torchpin.tools.unreachable import unreachable_text
 from torchpin.tools.uv import uv_environment, uv_executable
 from torchpin.tools.uv_progress import RESOLVER_LOG, SelectedPackages
 from torchpin.tools.uv_python import python_options
@@ -95,6 +96,8 @@ def run_compile(
     )
     if completed.returncode:
         output = error_output(completed.stderr, completed.stdout)
+        if message := unreachable_text(env, settings, output):
+            raise ToolError(message)
         if _UNAUTHORIZED in output:
             output += "\nname its user and password in a netrc file or by `uv auth login`, then try again"
         answered = completed.returncode == _NO_SOLUTION and _UNAUTHORIZED not in output

@@ -45,6 +45,17 @@ def test_outcomes_are_a_line_each_and_the_exit_code_is_the_worst(capsys: pytest.
     ]
 
 
+@pytest.mark.parametrize(("verbose", "lines"), [(False, 2), (True, 3)])
+def test_what_a_program_said_in_full_is_shown_to_those_who_want_it(
+    capsys: pytest.CaptureFixture[str], verbose: bool, lines: int
+) -> None:
+    text = "cannot reach it\n  help: wait\n  uv: error: dns"
+    with task_output("lock", verbose=verbose):
+        print_outcomes([Outcome(name="a", status="failed", detail=text, code=3)])
+        terminal.print_error(text)
+    assert len(capsys.readouterr().err.splitlines()) == 2 * lines
+
+
 def test_no_outcomes_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_outcomes([]) == 0
     assert print_outcomes([Outcome(name="a", status="same")]) == 0
