@@ -9,6 +9,7 @@ from torchpin import __version__, paths
 from torchpin.commands.report import CommandReport
 from torchpin.errors import InputError
 from torchpin.model import Outcome, Settings
+from torchpin.project.dockerfile import is_dockerfile
 from torchpin.tools.resources import read_resource, resource_names
 from torchpin.workspace.workspace import Repository, find_described_root
 from torchpin.workspace.writer import create_missing_files
@@ -60,8 +61,18 @@ def initialize(*, example: bool) -> CommandReport:
     if top is None:
         raise InputError(f"{root} is not in a git repository; run `git init` first, then this again")
     outcomes = write_project(root, example=example, at_top=top == root.resolve())
-    next_step = "invoke lock" if example else "invoke new --service NAME"
-    return CommandReport(outcomes=outcomes, summary=f"next: `{next_step}`")
+    return CommandReport(outcomes=outcomes, summary=f"next: {next_step(root, example=example)}")
+
+
+def next_step(root: Path, *, example: bool) -> str:
+    """The commands that go on from a new repository, as they are quoted in a sentence."""
+    if example:
+        return "`invoke lock`"
+    new = "`invoke new --service NAME`"
+    if any(is_dockerfile(path.name) and path.is_file() for path in root.iterdir()):
+        adopt = f"`invoke adopt . --write {paths.SERVICES}/NAME`"
+        return f"{adopt} (this folder has a Dockerfile), or {new}"
+    return new
 
 
 def write_project(root: Path, *, example: bool = False, at_top: bool = True) -> tuple[Outcome, ...]:

@@ -44,6 +44,27 @@ def test_a_new_repository_has_a_place_for_services_and_both_command_lines(tmp_pa
     assert hook["entry"] == "torchpin verify"
 
 
+@pytest.mark.parametrize(
+    ("file", "example", "summary"),
+    [
+        ("", False, "`invoke new --service NAME`"),
+        ("", True, "`invoke lock`"),
+        (
+            "Dockerfile.gpu",
+            False,
+            "`invoke adopt . --write services/NAME` (this folder has a Dockerfile), or `invoke new --service NAME`",
+        ),
+        ("Dockerfile.j2", False, "`invoke new --service NAME`"),
+    ],
+)
+def test_a_folder_with_a_dockerfile_is_adopted_next(
+    tmp_path: Path, file: str, example: bool, summary: str
+) -> None:
+    if file:
+        (tmp_path / file).write_text("FROM ubuntu\n")
+    assert init.next_step(tmp_path, example=example) == summary
+
+
 def test_the_second_time_nothing_changes(tmp_path: Path) -> None:
     init.write_project(tmp_path, example=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
