@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands.ignore_files import read_ignore_files
-from torchpin.commands.project_files import FILE_NAMES, FolderTexts, read_folder
+from torchpin.commands.project_files import (
+    FILE_NAMES,
+    FolderTexts,
+    pass_over_generated,
+    read_folder,
+)
 from torchpin.errors import InputError, ToolError, os_error_reason
 from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.decoding import UndecodableError, decode_text
@@ -136,6 +141,7 @@ def _project_folder(path: Path) -> Path:
 
 def _add_folder(files: CheckedFiles, folder: Path) -> None:
     read = read_folder(folder, names=_NAMES, heed_gitignore=True)
+    pass_over_generated(read)
     ignored = read_ignore_files(folder, read, lambda path: _shown(folder / path))
     files.skipped += [str(folder / line) if str(folder) != "." else line for line in read.skipped]
     texts = {_shown(folder / path): text for path, text in read.texts.items()}

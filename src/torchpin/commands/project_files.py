@@ -27,6 +27,10 @@ FILE_NAMES = re.compile(
     rf"({DOCKERFILE_NAME}|{BAKE_NAME}|{COMPOSE_NAME}|\.python-version|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
     r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|[\w.-]+\.sh)"
 )
+_GENERATED = (
+    "# Made from services/",
+    "# torchpin lock of ",
+)  # the first words of torchpin's own Dockerfiles and locks
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
 _MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
@@ -82,6 +86,17 @@ def read_folder(
         if not paths:
             break
     return result
+
+
+def pass_over_generated(result: FolderTexts) -> None:
+    """Takes the files that torchpin itself makes of a service.yaml out of the texts, and says so once."""
+    generated = [path for path, text in result.texts.items() if text.startswith(_GENERATED)]
+    for path in generated:
+        del result.texts[path]
+    if generated:
+        folders = sorted({path.partition("/")[0] for path in generated})
+        number = f"{len(generated)} files" if len(generated) > 1 else "1 file"
+        result.skipped.append(f"{', '.join(folders)}: skipped {number} that torchpin makes of a service.yaml")
 
 
 def _read_files(folder: Path, names: Iterable[str], result: FolderTexts) -> bool:
