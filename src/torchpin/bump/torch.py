@@ -16,11 +16,11 @@ from torchpin.bump.model import (
     PresentError,
     deduplicate,
 )
-from torchpin.compat import releases
-from torchpin.compat.builds import Build, candidate_builds, upward_distance
+from torchpin.compat import base_torch, releases
+from torchpin.compat.builds import Build, candidate_builds
 from torchpin.compat.gpus import judge_gpu
 from torchpin.compat.pins import declared_pins, extras_text
-from torchpin.description.environments import base_path, cuda_version, select_environments, with_build
+from torchpin.description.environments import base_path, cuda_version, select_environments
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
@@ -58,7 +58,7 @@ def torch_edits(service: Service, move: TorchMove, context: BumpContext) -> list
             f"torch is at {torch.version}, which is newer", f"pass `--service {service.name}` to downgrade it"
         )
     if torch.origin == "base":
-        return _torch_base_edits(service, move)
+        return _torch_base_edits(service, move, context.channel)
     moves: list[Edit] = []
     reason = move.why
     for env in envs:
@@ -114,7 +114,7 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
     builds = candidate_builds(env, gpus)
     matching = sorted(
         (build for build in builds if build.version == version),
-        key=lambda build: _cuda_distance(env, build.channel),
+        key=lambda build: base_torch.channel_distance(env, build.channel),
     )
     if not matching:
         raise HeldError(f"no channel has {scope}", _nearest_builds(builds))
@@ -144,14 +144,6 @@ def _channel_reason(best: Build, matching: Sequence[Build], gpus: Sequence[str])
     )
     lost_note = f"; none has code for {', '.join(best.unsupported_gpus)}" if best.unsupported_gpus else ""
     return f"torch {best.version} is on {channel_names}{gpu_note}{lost_note}"
-
-
-def _cuda_distance(env: Environment, channel: str) -> tuple[bool, tuple[int, ...]]:
-    """A sort key, the distance of a channel's CUDA from the present one: the same, the next above, and so on; then those below."""
-    row, current_cuda = facts.channel(channel), cuda_version(env)
-    if row is None or row.cuda is None or current_cuda is None:
-        return (False, (0,))
-    return upward_distance(Version(row.cuda), Version(current_cuda))
 
 
 def _nearest_builds(builds: Sequence[Build]) -> str:
@@ -192,7 +184,7 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
     return base_edits(
         env,
         image,
-        _recorded_digest(image),
+        base_torch.recorded_digest(image),
         f"has the CUDA of {channel} ({channel_row.cuda}); supported, same flavor and OS",
     )
 
@@ -211,33 +203,19 @@ def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit
     return moves
 
 
-def _torch_base_edits(service: Service, move: TorchMove) -> list[Edit]:
-    """The edits where torch comes from the base image: to the image of the same repository that contains the release."""
+def _torch_base_edits(service: Service, move: TorchMove, preferred: str) -> list[Edit]:
+    """The edits where torch comes from the base image: to the image of the same repository that contains the release.
+
+    Raises HeldError where no known image contains it, or contains it on the channel that is asked for.
+    """
     version = move.version
     env = select_environments([service])[0]
-    name, current_base = facts.parse_image_name(env.base.image), facts.base_image(env.base.image)
-    repository = name.repository
-    rows = [base for base in facts.base_images(f"{repository}:") if base.torch]
-    fitting = [base for base in rows if (base.torch or "").partition("+")[0] == str(version)]
-    if not fitting:
-        versions = sorted({(base.torch or "").partition("+")[0] for base in rows}, key=Version)
-        raise HeldError(
-            f"torch comes from the base image, and no known image of {repository} contains torch {version}",
-            f"choose a torch that a known image contains: {', '.join(versions)}" if versions else "",
-        )
-    # without an image for every GPU any image that fits is planned: GPU001 names the GPUs
-    serving = [base for base in fitting if _supports_gpus(env, base, version)]
-    kind = current_base.variant.rpartition("-")[2] if current_base else ""
-    best = min(
-        serving or fitting,
-        key=lambda base: (
-            base.variant.rpartition("-")[2] != kind,
-            _cuda_distance(env, base.torch_channel or env.variant.channel),
-            base.image,
-        ),
-    )
-    image = name.with_tag(best.tag)
-    moves = base_edits(env, image, _recorded_digest(image), f"contains torch {best.torch}")
+    best = base_torch.nearest_image(env, _images_with(env, version, preferred))
+    image = facts.parse_image_name(env.base.image).with_tag(best.tag)
+    moves: list[Edit] = []
+    if image != env.base.image:
+        digest = base_torch.recorded_digest(image)
+        moves = base_edits(env, image, digest, f"contains torch {best.torch}")
     channel = best.torch_channel or env.variant.channel
     if channel != env.variant.channel:
         moves.append(
@@ -249,12 +227,26 @@ def _torch_base_edits(service: Service, move: TorchMove) -> list[Edit]:
     return [*_family_edits(service, move, move.why), *moves]
 
 
-def _recorded_digest(image: str) -> str:
-    """The recorded digest of an image, "" for none: a mirror may have another."""
-    row = facts.base_image(image)
-    return (row.digest if row else None) or ""
-
-
-def _supports_gpus(env: Environment, base: facts.BaseImage, version: Version) -> bool:
-    updated_env = with_build(env, version, base.torch_channel or env.variant.channel)
-    return all(judge_gpu(updated_env, facts.gpu(name)).status == "ok" for name in env.service.gpus)
+def _images_with(env: Environment, version: Version, preferred: str) -> list[facts.BaseImage]:
+    """The images that contain a release, on a channel where one is asked for: those with code for every GPU, else all of them."""
+    images = base_torch.torch_images(env)
+    repository = facts.parse_image_name(env.base.image).repository
+    releases = [image for image in images if base_torch.torch_version(image) == version]
+    if not releases:
+        versions = sorted({*map(base_torch.torch_version, images)})
+        raise HeldError(
+            f"torch comes from the base image, and no known image of {repository} contains torch {version}",
+            f"choose a torch that a known image contains: {', '.join(map(str, versions))}"
+            if versions
+            else "",
+        )
+    fitting = [image for image in releases if preferred in {"", image.torch_channel}]
+    if not fitting:
+        channels = sorted({image.torch_channel for image in releases if image.torch_channel})
+        raise HeldError(
+            f"--channel {preferred} cannot be followed: torch comes from {env.base.image}, and no known image of "
+            f"{repository} contains torch {version} for {preferred}",
+            f"choose a channel that a known image has: {', '.join(channels)}" if channels else "",
+        )
+    # without an image for every GPU any image that fits is planned: GPU001 names the GPUs
+    return [image for image in fitting if base_torch.has_code(env, image, env.service.gpus)] or fitting

@@ -67,6 +67,30 @@ def candidate_build(env: Environment, channel: str, version: Version, gpus: Sequ
     return Build(version=version, channel=channel, unsupported_gpus=unsupported)
 
 
+def build_with_code(env: Environment, gpu: str, gpus: Sequence[str]) -> Build | None:
+    """The nearest build with code for a GPU, of a release that is not older; of another series its newest patch release.
+
+    `gpus`: those in question, the GPU among them.
+    """
+    current = env.service.torch.version
+    serving = [
+        build
+        for build in candidate_builds(env, gpus)
+        # nobody downgrades torch for it, though older releases may have code too
+        if gpu not in build.unsupported_gpus and build.version >= current
+    ]
+    if not serving or serving[0].version == current:
+        return next(iter(serving), None)
+    nearest = serving[0]
+    patches = [
+        build
+        for build in serving
+        if build.version.release[:2] == nearest.version.release[:2]
+        if (build.channel, build.unsupported_gpus) == (nearest.channel, nearest.unsupported_gpus)
+    ]
+    return max(patches, key=lambda build: build.version)
+
+
 def build_changes(env: Environment, build: Build) -> tuple[Change, ...]:
     """The changes to the description by which an environment selects a build."""
     channel = Change(path=f"variants.{env.variant.name}.channel", value=build.channel)

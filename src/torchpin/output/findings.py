@@ -110,7 +110,7 @@ def _print_paragraph(out: Console, same: Sequence[Entry], several: Iterable[str]
 def print_entry(out: Console, entry: Entry, several: Iterable[str] = (), *, also: Sequence[str] = ()) -> None:
     """`error[ID] file:line:column: message`, then other places, help, evidence and waiver, an indented line each."""
     names = _scope(entry, several)
-    location = entry.location or ", ".join(entry.environments)
+    location = _subject(entry)
     scope = f" ({', '.join(names)})" if names else ""
     label = (f"{entry.kind}[{entry.check}] ", _STYLES[entry.kind])
     message = f"{location}: {entry.message}{scope}" if location else entry.message
@@ -130,12 +130,21 @@ def print_entry(out: Console, entry: Entry, several: Iterable[str] = (), *, also
 def _place(entry: Entry, several: Iterable[str]) -> str:
     """A place with the environments that it holds for, where its service has several."""
     names = _scope(entry, several)
-    return f"{entry.location} ({', '.join(names)})" if names else entry.location
+    subject = _subject(entry)
+    return f"{subject} ({', '.join(names)})" if names else subject
+
+
+def _subject(entry: Entry) -> str:
+    """Where an entry is; of an option, such as `--gpu B200`, whose pins it is about: `lora-gpu (--gpu B200)`."""
+    names = ", ".join(entry.environments)
+    if names and entry.location.startswith("--"):
+        return f"{names} ({entry.location})"
+    return entry.location or names
 
 
 def _scope(entry: Entry, several: Iterable[str]) -> list[str]:
-    """The environments of services with several, where the place does not tell: in a description, or of an option."""
-    is_shared = entry.location.startswith((f"{paths.SERVICES}/", "--"))
+    """The environments of services with several, where the place does not tell: in a description."""
+    is_shared = entry.location.startswith(f"{paths.SERVICES}/")
     return [name for name in entry.environments if is_shared and name in several]
 
 

@@ -132,6 +132,24 @@ def test_a_release_that_no_page_shows_yet_is_planned_by_the_matrix() -> None:
     assert why == "requested; only the release matrix lists it on cu128"
 
 
+def test_a_torch_of_the_base_image_follows_its_channel_with_the_image() -> None:
+    seedvr = plans("torch==2.7.1", channel="cu128", services=("seedvr",))["seedvr"]
+    assert moved_pins(seedvr) == {
+        "base.image": "pytorch/pytorch:2.7.1-cuda12.8-cudnn9-devel",
+        "base.digest": "",
+        "variants.gpu.channel": "cu128",
+    }
+
+
+def test_a_channel_without_an_image_that_has_torch_is_refused() -> None:
+    seedvr = plans("torch==2.7.1", channel="cu130", services=("seedvr",))["seedvr"]
+    assert seedvr.moves == ()
+    assert seedvr.held_back.startswith(
+        "--channel cu130 cannot be followed: torch comes from pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
+    )
+    assert seedvr.help == "choose a channel that a known image has: cu118, cu126, cu128"
+
+
 def test_a_channel_that_is_asked_for_is_taken_or_holds_back() -> None:
     moved = plans("torch==2.7.1", channel="cu126", reason=BUMP_REASON)["lora"]
     assert moved_pins(moved)["variants.gpu.channel"] == "cu126"

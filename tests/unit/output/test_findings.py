@@ -58,6 +58,13 @@ def test_without_a_location_an_entry_names_its_environments() -> None:
     assert entry_lines("unknown") == ["unknown[GPU001] no code for B200"]
 
 
+def test_a_finding_of_an_option_names_whose_pins_it_is_about() -> None:
+    for several in ((), ("lora-gpu",)):
+        assert entry_lines("error", location="--gpu B200", environments=("lora-gpu",), several=several) == [
+            "error[GPU001] lora-gpu (--gpu B200): no code for B200"
+        ]
+
+
 def test_an_environment_is_named_where_its_service_has_several() -> None:
     names = ("lora-gpu", "flux-gpu")
     place = "services/lora/service.yaml:1:1"

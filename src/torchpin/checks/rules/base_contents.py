@@ -10,6 +10,7 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import image_location, unknown_base
+from torchpin.compat.base_torch import torch_images
 from torchpin.compat.pins import cudnn_version
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
@@ -221,11 +222,13 @@ def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> An
             else []
         ),
     )
+    other = next((image.image for image in torch_images(env) if image.torch == described), "")
+    otherwise = f"choose {other}, which has torch {described}" if other else "choose another base image"
     return finding(
         env,
         env.service.location("torch.version"),
         f"torch {described} does not match {row.image}, which has torch {version}+{channel}",
-        help=f'set `version: "{version}"` under `torch:` and `channel: {channel}`, or choose another base image',
+        help=f'set `version: "{version}"` under `torch:` and `channel: {channel}`, or {otherwise}',
         about="torch",
         evidence=row.citation,
         fix=changes,

@@ -9,17 +9,18 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat.builds import Build, build_changes, candidate_builds
+from torchpin.compat.base_torch import image_changes, image_with_code, torch_version
+from torchpin.compat.builds import build_changes, build_with_code
 from torchpin.compat.gpus import GpuVerdict, is_cpu_variant, is_integrated, judge_gpu, unknown_gpu_text
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torchpin.checks.registry import Answer
     from torchpin.facts.rows import Driver
-    from torchpin.model import Environment, Finding
+    from torchpin.model import Change, Environment, Finding
 
 _FIRST_TOOLKIT = Version("11.7")
 
@@ -83,40 +84,54 @@ def _no_code_finding(
     gpu = facts.gpu(name)
     capability = f" (compute capability {gpu.capability})" if gpu and gpu.capability else ""
     build = f"torch {env.service.torch.version}+{torch_build(env)}"
-    requested_gpus = [gpu_name for gpu_name, _ in target_gpus(context, env)]
-    best = next(
-        (
-            candidate
-            for candidate in candidate_builds(env, requested_gpus)
-            # A fix never downgrades torch, though older releases may have code too.
-            if name not in candidate.unsupported_gpus and candidate.version >= env.service.torch.version
-        ),
-        None,
-    )
+    help_text, changes = _remedy(context, env, name)
     return finding(
         env,
         location,
         f"{build} has no code for {name}{capability}: {verdict.reason}",
-        help=_help(env, name, best),
+        help=help_text,
         about=name,
         evidence=verdict.evidence,
-        fix=build_changes(env, best) if best else (),
+        fix=changes,
     )
 
 
-def _help(env: Environment, name: str, best: Build | None) -> str:
-    remove = f"remove {name} from `gpus:`" if name in env.service.gpus else f"do not use {name}"
+def _remedy(context: CheckContext, env: Environment, name: str) -> tuple[str, Sequence[Change]]:
+    """What to do about a GPU without code, and the edits of a description that do it."""
+    listed = f", or remove {name} from `gpus:`" if name in env.service.gpus else ""
+    otherwise = f"remove {name} from `gpus:`" if listed else f"do not use {name}"
     gpu = facts.gpu(name)
     if gpu and is_integrated(gpu) and env.variant.platform == "linux/arm64":
-        return f"{remove}: NVIDIA builds torch for JetPack apart, which torchpin does not lock"
+        return f"{otherwise}: NVIDIA builds torch for JetPack apart, which torchpin does not lock", ()
+    if env.service.torch.origin == "base":
+        return _base_remedy(env, name, listed)
+    best = build_with_code(env, name, [gpu_name for gpu_name, _ in target_gpus(context, env)])
     if best is None:
-        return f"{remove}: no known build for Python {env.service.python} on {env.variant.platform} has code for it"
-    unsupported = (
-        f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
-    )
+        scope = f"Python {env.service.python} on {env.variant.platform}"
+        return f"{otherwise}: no known build for {scope} has code for it", ()
+    lost = f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
     build = f'set `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
-    listed = f", or {remove}" if name in env.service.gpus else ""
-    return f"{build}, the nearest build with code for it{unsupported}{listed}"
+    # `bump` leaves PyPI for no channel, and gives up no described GPU
+    can_bump = env.variant.channel != "pypi" and not best.unsupported_gpus
+    command = _bump_command(env, str(best.version), best.channel) if can_bump else ""
+    return f"{build}, the nearest build with code for it{lost}{listed}{command}", build_changes(env, best)
+
+
+def _base_remedy(env: Environment, name: str, listed: str) -> tuple[str, Sequence[Change]]:
+    image = image_with_code(env, name)
+    if image is None:
+        repository = facts.parse_image_name(env.base.image).repository
+        reason = f"no known image of {repository} has a torch with code for it"
+        return f"torch comes with the base image, and {reason}: choose another base image{listed}", ()
+    changes = image_changes(env, image)
+    channel = image.torch_channel or env.variant.channel
+    text = "torch comes with the base image: choose one whose torch has code for it, such as"
+    command = _bump_command(env, str(torch_version(image)), channel)
+    return f"{text} {changes[0].value} (torch {torch_version(image)}+{channel}){listed}{command}", changes
+
+
+def _bump_command(env: Environment, version: str, channel: str) -> str:
+    return f"; to update: `invoke bump torch=={version} --channel {channel} --service {env.service.name}`"
 
 
 @check("GPU002", "the host's driver is too old for the CUDA of the build", judge=True)

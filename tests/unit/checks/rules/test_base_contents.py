@@ -96,6 +96,13 @@ def test_another_python_or_torch_than_the_image_s_is_named_with_what_it_has(
     assert torch.message == f"torch 2.7.0+cu128 does not match {PYTORCH}, which has torch 2.7.1+cu126"
 
 
+def test_the_image_that_has_the_described_torch_is_named(environment: Environments) -> None:
+    env = environment_on(environment, PYTORCH, channel="cu128", torch=torch_of_base("2.7.1"))
+    (torch,) = judge_check(env, "BAS005").findings
+    other = "choose pytorch/pytorch:2.7.1-cuda12.8-cudnn9-devel, which has torch 2.7.1+cu128"
+    assert torch.help == f'set `version: "2.7.1"` under `torch:` and `channel: cu126`, or {other}'
+
+
 def test_elsewhere_uv_installs_the_described_python(environment: Environments) -> None:
     assert judge_check(environment_on(environment, "ubuntu:22.04"), "BAS004").status == "ok"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.base_images import PYTORCH, environment_on, torch_of_base
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
 from support.checks import FILE, Builders, judge_check, make_positions, make_torch, run_check
 from torchpin.model import Base, Change
@@ -115,14 +116,39 @@ def test_the_repair_is_the_nearest_build_that_serves_all_cards(environment: Envi
     ).findings
     assert finding.fix == (
         Change(path="variants.gpu.channel", value="cu128"),
-        Change(path="torch.version", value="2.7.0"),
+        Change(path="torch.version", value="2.7.1"),  # of the nearest series the newest patch release
     )
     assert finding.help == (
-        'set `channel: cu128` and torch\'s `version: "2.7.0"`, the nearest build with code for it, '
-        "or remove B200 from `gpus:`"
+        'set `channel: cu128` and torch\'s `version: "2.7.1"`, the nearest build with code for it, '
+        "or remove B200 from `gpus:`; to update: `invoke bump torch==2.7.1 --channel cu128 --service lora`"
     )
     assert "without PTX" in finding.message
     assert not finding.fix_is_safe
+
+
+def test_a_torch_of_the_base_image_moves_with_its_image(environment: Environments) -> None:
+    env = environment_on(environment, PYTORCH, "sha256:0", channel="cu126", torch=torch_of_base("2.7.1"))
+    (finding,) = judge_check(env, "GPU001", target_gpus=("B200",)).findings
+    image = "pytorch/pytorch:2.7.1-cuda12.8-cudnn9-devel"
+    assert finding.help == (
+        "torch comes with the base image: choose one whose torch has code for it, such as "
+        f"{image} (torch 2.7.1+cu128); to update: `invoke bump torch==2.7.1 --channel cu128 --service lora`"
+    )
+    assert finding.fix == (
+        Change(path="base.image", value=image),
+        Change(path="base.digest", value=None),  # no digest of it is recorded
+        Change(path="variants.gpu.channel", value="cu128"),
+    )
+
+
+def test_without_an_image_that_has_code_no_image_is_named(environment: Environments) -> None:
+    env = environment_on(environment, PYTORCH, channel="cu126", torch=torch_of_base("2.7.1"))
+    (finding,) = judge_check(env, "GPU001", target_gpus=("MI300X",)).findings
+    assert finding.help == (
+        "torch comes with the base image, and no known image of pytorch/pytorch has a torch with code for it: "
+        "choose another base image"
+    )
+    assert finding.fix == ()
 
 
 def test_other_cards_can_be_asked_for(environment: Environments) -> None:
