@@ -129,6 +129,9 @@ def docs(session: nox.Session) -> None:
     session.install("--require-hashes", "-r", "requirements/docs.txt")
     session.run("python", "site/staging.py", SITE)
     session.run("zensical", "build", "--strict", "--config-file", f"{SITE}/zensical.toml")
+    session.log(
+        f"the site is in {SITE}/html; `python -m http.server -d {SITE}/html` shows it at http://localhost:8000"
+    )
 
 
 @nox.session(default=False)

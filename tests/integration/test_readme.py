@@ -62,6 +62,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "invoke": Run(text="Usage: "),
     "invoke COMMAND": Run(text="coaxial-gpu", command="invoke support"),
     "nox": Run(text="* integration -> ", command="nox --list", reason="it runs this test"),
+    "nox -s docs": Run(text="* docs -> ", command="nox --list", reason="it installs what makes the site"),
     "pip install torchpin": Elsewhere(
         reason="it is not published yet; the wheel is installed", test="tests/integration/test_wheel.py"
     ),
@@ -94,6 +95,10 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "torchpin verify": Run(text="is not pinned by digest", code=1, place="own"),
     "torchpin doctor": Run(text="Python"),
     "torchpin explain GPU001": Run(text="docs/CHECKS.md#gpu001"),
+    'torchpin explain "MESSAGE"': Run(
+        text="Fix: choose a channel with code for the GPU",
+        command='torchpin explain "no kernel image is available for execution on the device"',
+    ),
     # adopt.md
     "torchpin check Dockerfile requirements.txt": Run(
         text="error[ADO001] Dockerfile:4:",

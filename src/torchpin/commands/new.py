@@ -84,7 +84,7 @@ class _ReviewedDraft:
     def summary(self) -> str:
         """What was not read, and where the rest is to be reviewed."""
         file = paths.description_path(self.service.name)
-        return "\n".join([*self.skipped, f"{file} names above the description what is to be reviewed"])
+        return "\n".join([*self.skipped, f"see the comments at the top of {file} for what to review"])
 
 
 def create_service(options: NewOptions) -> CommandReport:
@@ -94,7 +94,7 @@ def create_service(options: NewOptions) -> CommandReport:
     draft = _adopted_service(options) if options.project else None
     if draft and options.pins == PinRequest():
         outcomes = write_service(repo, options.service, draft.header(()) + write.to_yaml(draft.service))
-        return replace(report_outcomes(outcomes), summary=draft.summary)
+        return replace(report_outcomes(outcomes), summary=f"{draft.summary}\n{_next_step(options.service)}")
     request = _with_pins_of(draft.service, options.pins) if draft else options.pins
     pins = choose_pins(request, installable_pythons())
     if not pins.base.digest:
@@ -105,8 +105,12 @@ def create_service(options: NewOptions) -> CommandReport:
         else service_text(options.service, request.gpus, pins)
     )
     outcomes = write_service(repo, options.service, text)
-    lines = [*pins.reasons, *([draft.summary] if draft else [])]
+    lines = [*pins.reasons, *([draft.summary] if draft else []), _next_step(options.service)]
     return replace(report_outcomes(outcomes), summary="\n".join(lines))
+
+
+def _next_step(service: str) -> str:
+    return f"next: `invoke lock --service {service}`"
 
 
 def _adopted_service(options: NewOptions) -> _ReviewedDraft:

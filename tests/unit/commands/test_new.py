@@ -139,9 +139,10 @@ def test_what_a_project_asks_for_and_its_draft_lacks_is_named_above_the_descript
     text = (repo.root / "services/whisper/service.yaml").read_text(encoding="utf-8")
     assert "# - left out: transformers>=4.40 (no version)\n" in text
     assert "# - gpus: list the GPUs" in text
-    assert (
-        "services/whisper/service.yaml names above the description what is to be reviewed" in report.summary
-    )
+    assert report.summary.splitlines()[-2:] == [
+        "see the comments at the top of services/whisper/service.yaml for what to review",
+        "next: `invoke lock --service whisper`",
+    ]
 
 
 def test_a_name_whose_environment_another_service_has_is_refused(repo: Repository) -> None:
