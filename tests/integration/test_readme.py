@@ -61,6 +61,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     ),
     "invoke": Run(text="Usage: "),
     "invoke COMMAND": Run(text="coaxial-gpu", command="invoke support"),
+    "torchpin": Run(text="Usage: "),
     "nox": Run(text="* integration -> ", command="nox --list", reason="it runs this test"),
     "nox -s docs": Run(text="* docs -> ", command="nox --list", reason="it installs what makes the site"),
     "pip install torchpin": Elsewhere(

@@ -35,7 +35,9 @@ def clone(
         start = time.monotonic()
         try:
             action = clone_source(repo, source, verify_tag=True, show_status=show_status)
-            detail = f"{action} at {f'{source.tag} = ' if source.tag else ''}{source.commit[:12]}"
+            detail = (
+                f"{action}{repo.stub_note} at {f'{source.tag} = ' if source.tag else ''}{source.commit[:12]}"
+            )
             outcome = Outcome(
                 name=source.path, status="same" if action == git.PRESENT else "changed", detail=detail
             )

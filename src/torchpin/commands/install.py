@@ -63,7 +63,8 @@ def install(
     for outcome in clone(repo, [env], show_status=show_status):
         if outcome.code:
             raise ToolError(outcome.detail)
-        show_status(f"{outcome.name}: {outcome.detail}")
+        if outcome.status == "changed":
+            show_status(f"{outcome.name}: {outcome.detail}")
     into = (into or repo.root / ".venvs" / env.name).absolute()
     environ = uv.uv_environment(repo.settings)
     with temporary_folder() as folder:

@@ -111,7 +111,7 @@ def lab_workspace(
         _show_kept(lab, watcher)
     else:
         watcher.status(
-            "lab: its copy, index, images and build cache are removed; this repository was not touched"
+            "lab: nothing was kept (copy, index, images, build cache); this repository was not touched"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,14 @@ def _verify(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:
     ]
     if exit_code := judge.exit_code(results):
         return CommandReport(results=tuple(filter(is_failure, results)), exit_code=exit_code)
-    right = sum(result.status == "ok" for result in results)
-    watcher.status(f"lab: {right} of {len(results)} checks of the copy are ok, and none fails")
+    counts = Counter(result.status for result in results).most_common()
+    watcher.status(f"lab: checks of the copy: {', '.join(f'{number} {status}' for status, number in counts)}")
     done = "built and checked" if workspace.lab.has_docker else "installed, without an image, and checked"
-    return CommandReport(summary="\n".join(closing_lines(workspace, done=done)))
+    verdicts = (f"ok: {line}" for line in closing_lines(workspace, done=done))
+    return CommandReport(summary="\n".join((*verdicts, _next_step(workspace))))
+
+
+def _next_step(workspace: LabWorkspace) -> str:
+    services = dict.fromkeys(env.service.name for env in workspace.environments)
+    judged = " ".join(["invoke judge", *(f"--service {name}" for name in services if len(services) == 1)])
+    return f"next: `{judged}`, or the same command without `--lab`"

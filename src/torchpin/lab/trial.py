@@ -86,17 +86,19 @@ def _try_imports(env: Environment, absent: Absent, run: Runner) -> Attempt | Non
         return Attempt(what="imports", status="failed", detail=detail)
     loaded = [name for name in names if name not in reasons]
     stubs = [name for name in loaded if name.partition(".")[0] in absent.stubs]
-    of_stubs = f", {len(stubs)} of them stubs" if stubs else ""
+    of_stubs = f" ({len(stubs)} as {'a stub' if len(stubs) == 1 else 'stubs'})" if stubs else ""
     return Attempt(
         what="imports",
         status="stopped" if reasons else "ran",
-        detail=f"{len(loaded)} of {len(names)} load{of_stubs}; {_needing(len(reasons))}",
+        detail=f"{len(loaded)} of {len(names)} load{of_stubs}{_skipped(len(reasons))}",
         lines=tuple(f"{name}: {reason}" for name, reason in reasons.items()),
     )
 
 
-def _needing(number: int) -> str:
-    return f"{number or 'none'} need{'s' if number == 1 else ''} what the lab does not have"
+def _skipped(number: int) -> str:
+    if not number:
+        return ""
+    return f", {number} skipped: {'it needs' if number == 1 else 'they need'} what the lab leaves out"
 
 
 def _try_smoke_test(lab: Lab, env: Environment, absent: Absent, run: Runner) -> Attempt | None:
@@ -111,7 +113,9 @@ def _try_smoke_test(lab: Lab, env: Environment, absent: Absent, run: Runner) -> 
         return Attempt(what=path, status="ran", detail=f"passed{f': {printed}' if printed else ''}")
     place = failing_line(ending.output, path)
     if reason := explain(absent, ending.output):
-        return Attempt(what=place or path, status="stopped", detail=f"stops, since {reason}")
+        return Attempt(
+            what=place or path, status="stopped", detail=f"skipped from here on, as expected: {reason}"
+        )
     return Attempt(what=place or path, status="failed", detail=_last_lines(ending))
 
 
@@ -132,7 +136,7 @@ def _try_command(lab: Lab, env: Environment, absent: Absent) -> Attempt:
     if code == 0:
         return Attempt(what=what, status="ran", detail="ended with exit code 0")
     if reason := explain(absent, output):
-        return Attempt(what=what, status="stopped", detail=f"stops, since {reason}")
+        return Attempt(what=what, status="stopped", detail=f"cannot run in the lab, as expected: {reason}")
     return Attempt(what=what, status="failed", detail=_last_lines(Ending(code=code, output=output)))
 
 

@@ -60,7 +60,7 @@ def read_upstream(
 
     action = clone_source(repo, source, show_status=show_status)
     if action != git.PRESENT:
-        show_status(f"{source.path}: {action} at {source.version}")
+        show_status(f"{source.path}: {action}{repo.stub_note} at {source.version}")
     texts = {name: git.read_requirements(repo.root, source, name) for name in source.requirements}
     for name, text in texts.items():
         _require_plain(f"{source.path}/{name}", text)

@@ -71,6 +71,11 @@ class Repository:
         """What holds for all its services. Raises InputError with every problem of services/policy.yaml."""
         return parse_policy(self.text(paths.POLICY))
 
+    @property
+    def stub_note(self) -> str:
+        """What stands behind the action on a source in a lab, where the sources are stubs."""
+        return "" if self.published is None else " (stub)"
+
     def note_input(self, path: str, text: str | None) -> None:
         """Notes a text for a writer."""
         if not self.notes:

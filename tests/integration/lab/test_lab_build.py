@@ -73,7 +73,7 @@ def attempts(opened_lab: lab.Lab, smoke: str) -> dict[str, Attempt]:
     ("smoke", "what", "status", "detail"),
     [
         ("import six, torch\nprint('six is', six.__name__)\n", "services/lora/smoke.py", "ran", "passed: six is six"),
-        ("import torch\n\ntorch.ones(1)\n", "services/lora/smoke.py:3", "stopped", "stops, since torch.ones is not in the stub of torch"),
+        ("import torch\n\ntorch.ones(1)\n", "services/lora/smoke.py:3", "stopped", "skipped from here on, as expected: torch.ones is not in the stub of torch"),
         ("import six\n\n\ndef main():\n    assert six.PY2\n\n\nmain()\n", "services/lora/smoke.py:5", "failed", "failed with exit code 1\n    Traceback"),
         ("import sixx\n", "services/lora/smoke.py:1", "failed", "failed with exit code 1\n    Traceback"),
         ("raise SystemExit(3)\n", "services/lora/smoke.py", "failed", "failed with exit code 3"),
@@ -92,7 +92,7 @@ def test_the_imports_are_tried_and_stubs_are_counted(small_lab: lab.Lab) -> None
     imports = attempts(small_lab, "")["imports"]
     assert (imports.status, imports.detail) == (
         "ran",
-        "3 of 3 load, 2 of them stubs; none need what the lab does not have",
+        "3 of 3 load (2 as stubs)",
     )
     assert small_lab.scope(small_lab.environments[0]).real == ("jinja2", "six")
 
@@ -132,7 +132,10 @@ def test_what_is_kept_is_named_survives_the_next_lab_and_goes_as_it_is_said(
         "lab: lora-gpu with 2 of its 4 packages; stubs for torch, torchvision and the base"
     )
     assert report.summary.startswith(
-        "lora-gpu: built and checked in the lab: 2 of 4 packages, with stubs for torch, torchvision and the base image"
+        "ok: lora-gpu: built and checked in the lab: 2 of 4 packages, with stubs for torch, torchvision and the base image"
+    )
+    assert report.summary.endswith(
+        "\nnext: `invoke judge --service lora`, or the same command without `--lab`"
     )
     assert "lab: lora-gpu: services/lora/smoke.py: passed" in lines
     assert "lab: lora-gpu: start of the container: still runs after 5 s, and was ended" in lines
