@@ -21,9 +21,15 @@ KEYWORDS = frozenset({
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
     "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 })  # fmt: skip
+# Names of source code: `dockerfile.py`; a Dockerfile.go is one for a service in Go, a dockerfile.go is a part of it.
+SOURCE_CODE = (
+    r".*\.(?:pyi?|pyc|ipynb|sh|bash|ps1|m?js|jsx|tsx?|rs|rb|c|cc|cpp|hh?|hpp|lua)$"
+    r"|[a-z].*\.(?:go|java|php|swift|kt)$"
+)
 # Dockerfile, Containerfile, Dockerfile.gpu, Dockerfile-gpu, gpu.Dockerfile, gpu.dockerfile; and none of a template or copy.
 FILE_NAME = (
     r"(?!.*\.(?:j2|jinja2?|tmpl|tpl|template|erb|mustache|in|dockerignore|md|bak|orig|rej|swp)$)"
+    rf"(?!{SOURCE_CODE})"
     r"(?:(?:[Dd]ockerfile|[Cc]ontainerfile)(?:[._-][\w.+-]+)?|[\w.+-]+\.(?:[Dd]ockerfile|[Cc]ontainerfile))"
 )
 _WITH_HEREDOCS = {"ADD", "COPY", "RUN"}

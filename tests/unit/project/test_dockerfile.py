@@ -163,7 +163,8 @@ def test_reading_goes_on_behind_a_problem() -> None:
     ("names", "is_one"),
     [
         ("Dockerfile dockerfile Containerfile Dockerfile.gpu Dockerfile-gpu Dockerfile_cu128 Containerfile.x Dockerfile.cu12.8+x", True),
-        ("gpu.Dockerfile gpu.dockerfile a.b.Containerfile", True),
+        ("gpu.Dockerfile gpu.dockerfile a.b.Containerfile Dockerfile.go Dockerfile.c++", True),
+        ("dockerfile.py Dockerfile.py dockerfile_parser.ts dockerfile.go Dockerfile-build.sh containerfile.rs", False),
         ("Dockerfile.j2 Dockerfile.dockerignore Dockerfiles MyDockerfile dockerfile.py.tmpl Dockerfile.md gpu.Dockerfile.bak", False),
     ],
 )  # fmt: skip
