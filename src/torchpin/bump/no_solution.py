@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat import partners
 from torchpin.compat.pins import list_pins
 from torchpin.description.environments import select_environments
+from torchpin.lock.absent_versions import absent_pin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from torchpin.bump.model import Plan
     from torchpin.compat.pins import Pin
@@ -27,7 +28,6 @@ _DEPENDS = re.compile(
     rf"(?P<package>{_NAME})(?P<extras>\[[^\]]*\])?==(?P<version>[\w.+!-]+?) depends on (?P<needs>{_NAME})(\[[^\]]*\])?"
     r"(?P<specifier>(?:[=!<>~]=?=?[\w.*+!-]+,?)*)(?=[\s,.;]|$)"
 )
-_ABSENT = re.compile(rf"(?:there is no version of|no versions? of) (?P<pin>{_NAME}==[\w.+!-]+\w)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,10 +49,10 @@ def explain_no_solution(uv_text: str, bump_plan: Plan) -> str:
     text = " ".join(uv_text.split())
     env = select_environments([bump_plan.service_after])[0]
     pins = list_pins(env, None)
-    absent = next((match["pin"] for match in _ABSENT.finditer(text) if _is_pinned(match["pin"], pins)), None)
-    if absent:
-        name = absent.partition("==")[0]
-        return f"the index has no {absent}; choose a version of {name} that exists"
+    if absent := absent_pin(text, env):
+        return (
+            f"the index has no {absent.name}=={absent.version}; choose a version of {absent.name} that exists"
+        )
     clauses = list(_clauses(text))
     for clause in clauses:
         pin = pins.get(clause.needs)
@@ -65,15 +65,6 @@ def explain_no_solution(uv_text: str, bump_plan: Plan) -> str:
                 "goes with the other"
             )
     return ""
-
-
-def _is_pinned(text: str, pins: Mapping[str, Pin]) -> bool:
-    name, _, version = text.partition("==")
-    pin = pins.get(canonicalize_name(name))
-    try:
-        return pin is not None and pin.version.public == Version(version).public
-    except InvalidVersion:
-        return False
 
 
 def _clauses(text: str) -> Iterator[_Clause]:

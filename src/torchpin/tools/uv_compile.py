@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
@@ -10,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin.description.environments import uv_platform
 from torchpin.errors import FINDINGS, ToolError
+from torchpin.lock.absent_versions import absent_pin, absent_text
 from torchpin.model import Artifact
 from torchpin.parsing import parse_toml
 from torchpin.redaction import redact_credentials
@@ -102,7 +104,9 @@ def run_compile(
             output += "\nname its user and password in a netrc file or by `uv auth login`, then try again"
         answered = completed.returncode == _NO_SOLUTION and _UNAUTHORIZED not in output
         kind = NoSolutionError if answered else ToolError
-        raise kind(f"{env.name} cannot be locked:\n{output}")
+        absent = absent_pin(output, env) if answered else None
+        reason = absent_text(absent, env) if absent else f"{env.name} cannot be locked:"
+        raise kind(f"{reason}\n{output}")
 
 
 def configured_environment(settings: Settings, folder: Path) -> dict[str, str]:
@@ -114,8 +118,9 @@ def configured_environment(settings: Settings, folder: Path) -> dict[str, str]:
 
 def error_output(*streams: str) -> str:
     """The first stream of a failed uv that is not empty, indented and without credentials."""
-    output = next(filter(None, map(str.strip, streams)), "")
-    return process.indent(redact_credentials(output))
+    output = next(filter(str.strip, streams), "")
+    # its lines stand to each other as uv wrote them, so the first keeps its blanks, too
+    return process.indent(redact_credentials(dedent(output.strip("\n").rstrip())))
 
 
 def pylock_packages(folder: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 from packaging.version import Version
 
 from support.addresses import ADDRESS
+from torchpin.compat.pins import list_pins
 from torchpin.errors import ToolError
 from torchpin.model import Settings
 from torchpin.tools import process, uv, uv_compile
@@ -87,3 +88,19 @@ def test_what_uv_says_is_told_without_credentials(
     assert str(excinfo.value).endswith(
         "    error: no answer from https://mirror.example/a-1-py3-none-any.whl"
     )
+
+
+def test_a_version_that_no_index_has_is_named_with_its_place_and_help(
+    environment: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = environment()
+    pin = list_pins(env, None)["tqdm"]
+    text = f"Because there is no version of tqdm=={pin.version} and lora depends on it"
+    completed = subprocess.CompletedProcess(("uv",), 1, "", f"  x No solution found:\n    `-> {text}\n")
+    monkeypatch.setattr(process, "run", lambda *command, **options: completed)
+    with pytest.raises(uv_compile.NoSolutionError) as excinfo:
+        uv_compile.run_compile(env, Settings(), tmp_path, ("uv",))
+    place, help_line, *uv_lines = str(excinfo.value).splitlines()
+    assert place == f"{pin.location}: tqdm=={pin.version}: no index has this version"
+    assert help_line.startswith("  help: choose one that exists; `invoke add lora tqdm` takes the newest")
+    assert uv_lines == ["    x No solution found:", f"      `-> {text}"]
