@@ -72,6 +72,16 @@ def _entry(result: Result, finding: Finding, kind: EntryKind, waiver: Waiver | N
     )
 
 
+def errors_text(results: Iterable[Result]) -> str:
+    """The open errors of results as the lines of an error message, each with its check and its help, once."""
+    lines = (
+        f"error[{entry.check}] {entry.location}: {entry.message}\n  help: {entry.help}"
+        for entry in entries(results)
+        if entry.kind == "error"
+    )
+    return "\n".join(lines)
+
+
 def findings_text(findings: Iterable[Finding]) -> str:
     """Findings as the lines of an error message, each with its help below it."""
     return "\n".join(f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings)

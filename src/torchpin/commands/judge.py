@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
-from torchpin.checks.report import findings_text
+from torchpin.checks.report import errors_text
 from torchpin.checks.verdict_text import REQUIRABLE, lacks, summary_sentence
 from torchpin.checks.waivers import ending_waivers
 from torchpin.commands.report import CommandReport
@@ -76,9 +76,9 @@ def write_page(file: Path, text: str) -> Outcome:
 
 def require_compatible(repo: Repository, environments: Sequence[Environment]) -> None:
     """Raises FindingsError for an open error of the judge; warnings, notices and waived findings pass."""
-    findings = run.blocking_findings(judge(repo, environments))
-    if findings:
-        raise FindingsError(f"incompatible pins; nothing was started\n{findings_text(findings)}")
+    results = judge(repo, environments)
+    if run.blocking_findings(results):
+        raise FindingsError(f"incompatible pins; nothing was started\n{errors_text(results)}")
 
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:

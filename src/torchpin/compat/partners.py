@@ -59,6 +59,22 @@ def is_closed(row: Partner) -> bool:
     return any(clause.operator in _CLOSING for clause in _specifier(row.torch))
 
 
+def intended_release(companions: Mapping[str, Version], torch: Version) -> tuple[Version, str] | None:
+    """The release that a torch which does not exist is probably meant to be, and the companion that tells it.
+
+    It is the nearest of those that each companion which names an upper end goes with; None where none does, or no
+    release goes with all of them.
+    """
+    rows = {name: partner_row(name, version) for name, version in companions.items()}
+    closed = {name: row for name, row in rows.items() if row and is_closed(row)}
+    known = facts.release_versions()
+    fitting = [release for release in known if all(goes_with(row, release) for row in closed.values())]
+    if not closed or not fitting:
+        return None
+    is_same_series = [release for release in fitting if release.release[:2] == torch.release[:2]]
+    return (is_same_series or fitting)[-1], next(iter(closed))
+
+
 def newest_declared(name: str, allowed: SpecifierSet | None = None) -> tuple[Version, Partner] | None:
     """The newest known version of a partner, of those that are allowed, where its METADATA require a torch; else None."""
     versions = [

@@ -11,13 +11,15 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat import partners
-from torchpin.description.environments import MACHINES
+from torchpin.description.environments import MACHINES, has_other_channel, has_own_torch
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from packaging.tags import Tag
+
+    from torchpin.model import Environment
 
 # Older wheels of torch for aarch64 are CPU builds, which every CUDA page lists too (torch.yaml, aarch64-no-suffix).
 _FIRST_CUDA_ON_AARCH64 = Version("2.4")
@@ -187,6 +189,15 @@ def channels_with_release(version: str, platform: str) -> tuple[str, ...]:
         for row in facts.channels()
         if row.name != "pypi" and Version(version) in published_releases(row.name, platform)
     )
+
+
+def is_no_release(env: Environment) -> bool:
+    """Whether a channel of PyTorch, or PyPI, is known not to have the torch of an environment, since it was never released."""
+    version, platform = env.service.torch.version, env.variant.platform
+    if has_other_channel(env) or has_own_torch(env) or version in facts.release_versions():
+        return False
+    placed = publication(env.variant.channel, version, platform)
+    return placed.status == "absent" and not channels_with_release(str(version), platform)
 
 
 def fitting_files(

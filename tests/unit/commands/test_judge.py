@@ -77,7 +77,7 @@ def test_open_errors_start_nothing(environment: Environments, monkeypatch: pytes
     with pytest.raises(FindingsError) as excinfo:
         judge.require_compatible(None, [env])  # type: ignore[arg-type]
     assert str(excinfo.value) == (
-        "incompatible pins; nothing was started\nservices/lora/service.yaml:3:1: m\n  help: h"
+        "incompatible pins; nothing was started\nerror[IMG001] services/lora/service.yaml:3:1: m\n  help: h"
     )
     monkeypatch.setattr(judge, "judge", lambda *_: results[1:])
     judge.require_compatible(None, [env])  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import measured, partners, torch_pins
 from torchpin.compat.overrides import overrides
 from torchpin.compat.pins import list_pins
+from torchpin.compat.publication import is_no_release
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def partners_go_with_torch(context: CheckContext, env: Environment) -> Iterator[
 
     Sources: METADATA of the wheels on PyPI; the compatibility tables of torchcodec and FBGEMM; torchao's own check.
     """
+    if is_no_release(env):
+        return  # TOR001 has the finding
     pins = list_pins(env, current_lock(context, env))
     torch = env.service.torch.version
     for name in pins:

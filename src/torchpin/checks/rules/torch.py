@@ -9,6 +9,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.compat import partners
 from torchpin.compat.builds import Build, build_changes, candidate_builds
 from torchpin.compat.publication import (
     WheelFit,
@@ -19,6 +20,7 @@ from torchpin.compat.publication import (
     wheel_fit,
 )
 from torchpin.description.environments import base_path, has_other_channel, has_own_torch, torch_build
+from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,18 +66,48 @@ def torch_is_published(context: CheckContext, env: Environment) -> Iterator[Answ
 def _not_published(context: CheckContext, env: Environment, evidence: str) -> Answer:
     channel, version = env.variant.channel, env.service.torch.version
     channels = channels_with_release(str(version), env.variant.platform)
+    if not channels and version not in facts.release_versions():
+        return _no_release(context, env, evidence)
     best = next(iter(_alternatives(context, env)), None)
     where = "PyPI" if channel == "pypi" else channel
     return finding(
         env,
         _channel_position(env) if channels else env.service.location("torch.version"),
-        f"torch {version} does not exist on {where}{_channel_limits(env)}; {_availability(version, channels)}",
+        f"torch {version} does not exist on {where}{_channel_limits(env)}; {_availability(channels)}",
         help=_build_help(env, best)
         if best
         else f"choose a release that has wheels for Python {env.service.python} on {env.variant.platform}",
         about="torch",
         evidence=evidence,
         fix=build_changes(env, best) if best else (),
+    )
+
+
+def _no_release(context: CheckContext, env: Environment, evidence: str) -> Answer:
+    """The finding of a version that torch was never released in; its companions may tell which is meant."""
+    version, known = env.service.torch.version, facts.release_versions()
+    meant = partners.intended_release(env.service.torch.companions, version)
+    best = next(iter(_alternatives(context, env)), None)
+    help_text = _build_help(env, best) if best else ""
+    fix: tuple[Change, ...] = build_changes(env, best) if best else ()
+    if meant:
+        release, companion = meant
+        help_text = (
+            f"did you mean {release}, which {companion} {env.service.torch.companions[companion]} belongs to?"
+        )
+        fix = (Change(path="torch.version", value=str(release)),)
+    nearest = [
+        *[older for older in known if older < version][-1:],
+        *[newer for newer in known if newer > version][:1],
+    ]
+    return finding(
+        env,
+        env.service.location("torch.version"),
+        f"torch {version} does not exist; the nearest releases are {' and '.join(map(str, nearest))}",
+        help=help_text,
+        about="torch",
+        evidence=evidence,
+        fix=fix,
     )
 
 
@@ -97,18 +129,9 @@ def _channel_limits(env: Environment) -> str:
     return f", whose last recorded release is {max(recorded)}" if recorded else ""
 
 
-def _availability(version: Version, channels: tuple[str, ...]) -> str:
-    """Where a release exists instead, as a clause; the neighbours of one that does not exist."""
-    if channels:
-        return f"it exists on {', '.join(channels)}"
-    known = facts.release_versions()
-    if version in known:
-        return "no channel has it for this platform"
-    neighbours = [
-        *[older for older in known if older < version][-1:],
-        *[newer for newer in known if newer > version][:1],
-    ]
-    return f"there is no such release; the nearest are {' and '.join(map(str, neighbours))}"
+def _availability(channels: tuple[str, ...]) -> str:
+    """Where a release exists instead, as a clause."""
+    return f"it exists on {', '.join(channels)}" if channels else "no channel has it for this platform"
 
 
 def _alternatives(context: CheckContext, env: Environment) -> tuple[Build, ...]:

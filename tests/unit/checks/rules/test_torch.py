@@ -55,7 +55,7 @@ FAILS = [
     Case(
         "TOR001", "a release that is nowhere",
         lambda kit: run_check(kit.environment(torch=make_torch("2.5.9")), "TOR001"),
-        FILE, "torch 2.5.9 does not exist on cu121, whose last recorded release is 2.5.1; there is no such release; the nearest are 2.5.1 and 2.6.0",
+        FILE, "torch 2.5.9 does not exist; the nearest releases are 2.5.1 and 2.6.0",
     ),
     Case(
         "TOR001", "a channel that does not exist",
@@ -96,7 +96,7 @@ FAILS = [
     Case(
         "TOR001", "a release that PyPI does not have",
         lambda kit: run_check(kit.environment(channel="pypi", torch=make_torch("2.8.1")), "TOR001"),
-        FILE, "torch 2.8.1 does not exist on PyPI; there is no such release; the nearest are 2.8.0 and 2.9.0",
+        FILE, "torch 2.8.1 does not exist; the nearest releases are 2.8.0 and 2.9.0",
     ),
     Case(
         "TOR003", "a Python that the release has no wheel for, by the release matrix",
@@ -335,3 +335,13 @@ def test_torch_from_the_base_asks_no_channel(environment: Environments) -> None:
         judge_check(replace(env, service=replace(env.service, torch=base_torch)), "TOR004").status
         == "not applicable"
     )
+
+
+def test_the_companions_tell_which_release_is_meant(environment: Environments) -> None:
+    env = environment(channel="cu128", torch=make_torch("2.9.9", torchvision="0.24.1"))
+    (finding,) = judge_check(env, "TOR001").findings
+    assert finding.help == "did you mean 2.9.1, which torchvision 0.24.1 belongs to?"
+    assert finding.fix == (Change(path="torch.version", value="2.9.1"),)
+    assert judge_check(env, "TOR002").findings == ()  # a second help would contradict it
+    without = environment(channel="cu128", torch=make_torch("2.9.9"))
+    assert judge_check(without, "TOR001").findings[0].help.startswith("set ")
