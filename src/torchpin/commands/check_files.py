@@ -20,9 +20,7 @@ from torchpin.errors import InputError, ToolError, os_error_reason
 from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.decoding import UndecodableError, decode_text
 from torchpin.project.dockerfile import SOURCE_CODE
-from torchpin.project.generated_files import is_generated_dockerfile, is_generated_lock
 from torchpin.project.image_builds import is_build_file, read_build_file
-from torchpin.project.included_files import named_files
 from torchpin.tools.files import read_bytes
 
 if TYPE_CHECKING:
@@ -154,29 +152,8 @@ def _add_folder(files: CheckedFiles, folder: Path) -> None:
         text = texts.pop(path)
         if _DESCRIPTION.search(path) and _OF_SERVICE.search(text):
             files.descriptions[path] = text
-    texts = _without_generated(texts, files.skipped)
     unreadable = [(_shown(folder / place), reason) for place, reason in read.unreadable]
     _add_projects(files, CheckedProject(texts=texts, unreadable=unreadable, ignored=ignored))
-
-
-def _without_generated(texts: dict[str, str], skipped: list[str]) -> dict[str, str]:
-    """The texts that torchpin did not generate, and those of its locks that they name; `skipped` gets a line for the others."""
-    dockerfiles = {path for path, text in texts.items() if is_generated_dockerfile(path, text)}
-    locks = {path for path, text in texts.items() if is_generated_lock(path, text)}
-    own = {path: text for path, text in texts.items() if path not in dockerfiles | locks}
-    if locks:
-        names = {posixpath.basename(name) for text in own.values() for name in named_files(text)}
-        locks = {path for path in locks if posixpath.basename(path) not in names}
-    numbers = [
-        f"{len(paths)} {word}{'s' if len(paths) > 1 else ''}"
-        for paths, word in ((dockerfiles, "Dockerfile"), (locks, "lock file"))
-        if paths
-    ]
-    if numbers:
-        skipped.append(
-            f"not checked: {' and '.join(numbers)} that torchpin generates; `invoke verify` checks them"
-        )
-    return {path: text for path, text in texts.items() if path not in dockerfiles | locks}
 
 
 def _add_projects(files: CheckedFiles, project: CheckedProject) -> None:

@@ -14,6 +14,7 @@ from torchpin.project.bake_file import FILE_NAME as BAKE_NAME
 from torchpin.project.compose_file import FILE_NAME as COMPOSE_NAME
 from torchpin.project.decoding import UndecodableError, decode_text
 from torchpin.project.dockerfile import FILE_NAME as DOCKERFILE_NAME
+from torchpin.project.generated_files import is_generated_dockerfile, is_generated_lock
 from torchpin.project.included_files import named_files
 from torchpin.tools import process
 from torchpin.tools.files import expect_inside
@@ -27,10 +28,6 @@ FILE_NAMES = re.compile(
     rf"({DOCKERFILE_NAME}|{BAKE_NAME}|{COMPOSE_NAME}|\.python-version|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
     r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|[\w.-]+\.sh)"
 )
-_GENERATED = (
-    "# Made from services/",
-    "# torchpin lock of ",
-)  # the first words of torchpin's own Dockerfiles and locks
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
 _MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
@@ -89,14 +86,25 @@ def read_folder(
 
 
 def pass_over_generated(result: FolderTexts) -> None:
-    """Takes the files that torchpin itself makes of a service.yaml out of the texts, and says so once."""
-    generated = [path for path, text in result.texts.items() if text.startswith(_GENERATED)]
-    for path in generated:
-        del result.texts[path]
-    if generated:
-        folders = sorted({path.partition("/")[0] for path in generated})
-        number = f"{len(generated)} files" if len(generated) > 1 else "1 file"
-        result.skipped.append(f"{', '.join(folders)}: skipped {number} that torchpin makes of a service.yaml")
+    """Takes out the texts that torchpin generates, but for locks that other files name, and says so once."""
+    texts = result.texts
+    dockerfiles = {path for path, text in texts.items() if is_generated_dockerfile(path, text)}
+    locks = {path for path, text in texts.items() if is_generated_lock(path, text)}
+    if locks:
+        written = (text for path, text in texts.items() if path not in dockerfiles | locks)
+        names = {Path(name).name for text in written for name in named_files(text)}
+        locks = {path for path in locks if Path(path).name not in names}
+    for path in dockerfiles | locks:
+        del texts[path]
+    numbers = [
+        f"{len(paths)} {word}{'s' if len(paths) > 1 else ''}"
+        for paths, word in ((dockerfiles, "Dockerfile"), (locks, "lock file"))
+        if paths
+    ]
+    if numbers:
+        result.skipped.append(
+            f"not checked: {' and '.join(numbers)} that torchpin generates; `invoke verify` checks them"
+        )
 
 
 def _read_files(folder: Path, names: Iterable[str], result: FolderTexts) -> bool:

@@ -19,6 +19,8 @@ _FARTHEST = (
 
 def near_gpus(name: str) -> tuple[str, ...]:
     """The names of at most three GPUs, the nearest first; empty where none is near."""
+    if slips := _with_a_character_less(name):
+        return slips
     written = parse_gpu_name(name)
     distances = {}
     for gpu in known_gpus():
@@ -29,6 +31,12 @@ def near_gpus(name: str) -> tuple[str, ...]:
         return tuple(sorted(distances, key=lambda near: (distances[near], near))[:_MOST])
     spelled = {gpu.name.lower(): gpu.name for gpu in known_gpus()}
     return tuple(spelled[near] for near in get_close_matches(name.lower(), spelled, n=_MOST, cutoff=0.75))
+
+
+def _with_a_character_less(name: str) -> tuple[str, ...]:
+    """The GPUs whose names are a name without one of its characters, as B200 is of b2000."""
+    shorter = {f"{name[:place]}{name[place + 1 :]}".lower() for place in range(len(name))}
+    return tuple(gpu.name for gpu in known_gpus() if gpu.name.lower() in shorter)[:_MOST]
 
 
 def _distance(written: GpuName, gpu: GpuName) -> tuple[bool, int, int, int] | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
+from torchpin.compat.base_torch import image_with_code
+from torchpin.compat.builds import build_with_code
 from torchpin.compat.gpus import is_cpu_variant, judge_gpu
 from torchpin.description.environments import torch_build
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from torchpin.checks.registry import Result
+    from torchpin.compat.gpus import GpuVerdict
     from torchpin.model import Environment
 
 
@@ -43,11 +46,16 @@ class Matrix:
 def select_gpus(
     environments: Iterable[Environment], requested: Sequence[str] = (), *, every: bool = False
 ) -> tuple[str, ...]:
-    """The GPUs of a matrix: the requested ones, every known one, or those that services list; each once, by its own name."""
+    """The GPUs of a matrix: the requested ones, every known one, or those that services list; each once, by its own name.
+
+    In the order of the facts; those that they do not have come last.
+    """
     named = [name for env in environments for name in env.service.gpus]
-    chosen = list(requested) or ([gpu.name for gpu in facts.gpus()] if every else named)
+    known = [gpu.name for gpu in facts.gpus()]
+    chosen = list(requested) or (known if every else named)
     names = {(gpu.name if (gpu := facts.gpu(name)) else name): None for name in chosen}
-    return tuple(names)
+    places = {name: place for place, name in enumerate(known)}
+    return tuple(sorted(names, key=lambda name: places.get(name, len(places))))
 
 
 def build_matrix(
@@ -87,13 +95,28 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
         environment=env.name,
         gpu=name,
         verdict=verdict.status,
-        reason=verdict.reason,
+        reason=_reason(env, name, verdict),
         evidence=verdict.evidence,
         described=torch_build(env) != "cpu"
         and any(facts.is_same_gpu(gpu_name, name) for gpu_name in env.service.gpus),
         waived=waived,
         notes=tuple(notes),
     )
+
+
+def _reason(env: Environment, name: str, verdict: GpuVerdict) -> str:
+    """Why a cell is not ok, "" where it is: which torch it is about and, where it has no code, which one has."""
+    if verdict.status != "incompatible":
+        return verdict.reason
+    torch = f"torch {env.service.torch.version}+{torch_build(env)}"
+    if env.service.torch.origin == "base":
+        image = image_with_code(env, name)
+        other = f"{image.image} has a torch with code for it" if image else ""
+    else:
+        build = build_with_code(env, name, (name,))
+        other = f"torch {build.version} on {build.channel} has code for it" if build else ""
+    verb = " is" if verdict.reason.startswith("compiled for ") else ":"
+    return f"{torch}{verb} {verdict.reason}" + (f"; {other}" if other else "")
 
 
 def gpus_by_verdict(cells: Iterable[Cell]) -> dict[str, list[str]]:

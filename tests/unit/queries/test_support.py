@@ -45,8 +45,31 @@ def test_cells_with_the_same_reason_share_a_sentence() -> None:
     envs = [env for env in environments() if env.name == "seedvr-gpu"]
     matrix = support.build_matrix(envs, ["B200", "H100", "RTX 5090"], [])
     (seedvr,) = support.explain_cells(matrix)
-    assert seedvr.startswith("seedvr-gpu on B200, RTX 5090: compiled for sm_50, ")
-    assert seedvr.endswith(", without PTX")
+    assert seedvr.startswith("seedvr-gpu on B200, RTX 5090: torch 2.7.1+cu126 is compiled for sm_50, ")
+    image = "pytorch/pytorch:2.7.1-cuda12.8-cudnn9-devel"
+    assert seedvr.endswith(f", without PTX; {image} has a torch with code for it")
+
+
+def test_a_reason_names_the_torch_and_the_nearest_one_with_code() -> None:
+    envs = [env for env in environments() if env.name == "zopilot-gpu"]
+    b200, grace, amd = support.explain_cells(support.build_matrix(envs, ["B200", "GB200", "MI300X"], []))
+    assert b200.startswith("zopilot-gpu on B200: torch 2.5.1+cu124 is compiled for sm_50, ")
+    assert b200.endswith("; torch 2.7.1 on cu128 has code for it")
+    assert grace.startswith("zopilot-gpu on GB200: torch 2.5.1+cu124: its hosts are aarch64")
+    assert "has code for it" not in amd
+
+
+def test_a_gpu_that_facts_do_not_have_is_unknown_by_its_name_once() -> None:
+    assert support.unknown_gpus(["b2000", "H100", "b2000", "Voodoo 2"]) == [
+        "unknown GPU b2000 (did you mean B200?)",
+        "unknown GPU Voodoo 2",
+    ]
+    (several,) = support.unknown_gpus(["RTX 4000"])
+    assert several.startswith("RTX 4000 can be one of several GPUs: ")
+
+
+def test_gpus_are_in_the_order_of_the_facts() -> None:
+    assert support.select_gpus(environments(), ["B200", "Voodoo 2", "V100"]) == ("V100", "B200", "Voodoo 2")
 
 
 def test_a_notice_of_another_check_marks_no_gpu() -> None:
