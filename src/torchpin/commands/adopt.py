@@ -15,7 +15,7 @@ from torchpin.checks import run
 from torchpin.commands.adopted_project import TODAY, as_of_day, check_answers, project_folder
 from torchpin.commands.edited_pins import EditOptions
 from torchpin.commands.new_service import is_written, require_new_name, write_service
-from torchpin.commands.project_files import pass_over_generated, read_folder
+from torchpin.commands.project_files import read_folder, take_out_generated
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_repository, open_workspace
 from torchpin.description import patterns, read
@@ -104,7 +104,7 @@ def adopt(
 def _read_project(folder: Path) -> FolderTexts:
     """The files of a project. Raises InputError where there is none to read."""
     files = read_folder(folder)
-    pass_over_generated(files)
+    files.skipped += take_out_generated(files)
     if not files.texts:
         reasons = [*files.skipped, *(f"{location}: {reason}" for location, reason in files.unreadable)]
         names = "Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock"

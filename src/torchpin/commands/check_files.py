@@ -13,8 +13,8 @@ from torchpin.commands.ignore_files import read_ignore_files
 from torchpin.commands.project_files import (
     FILE_NAMES,
     FolderTexts,
-    pass_over_generated,
     read_folder,
+    take_out_generated,
 )
 from torchpin.errors import InputError, ToolError, os_error_reason
 from torchpin.project.build_context import IgnoreFiles
@@ -144,9 +144,10 @@ def _project_folder(path: Path) -> Path:
 
 def _add_folder(files: CheckedFiles, folder: Path) -> None:
     read = read_folder(folder, names=_NAMES, heed_gitignore=True)
-    pass_over_generated(read)
+    generated = take_out_generated(read)
     ignored = read_ignore_files(folder, read, lambda path: _shown(folder / path))
     files.skipped += [str(folder / line) if str(folder) != "." else line for line in read.skipped]
+    files.skipped += generated
     texts = {_shown(folder / path): text for path, text in read.texts.items()}
     for path in [path for path in texts if path.endswith("service.yaml")]:
         text = texts.pop(path)

@@ -138,18 +138,6 @@ def test_what_is_none_of_its_files_is_passed_over() -> None:
     assert report.skipped == ("requirements-pipe.txt: skipped, not a file",)
 
 
-def test_what_torchpin_makes_is_passed_over_and_said_once() -> None:
-    made = "# Made from services/web/service.yaml, its lock and Dockerfile.j2\nFROM ubuntu\n"
-    write({
-        "docker/web-gpu/Dockerfile": made, "docker/web-cpu/Dockerfile": made, "Dockerfile": "FROM ubuntu\n",
-        "lockfiles/web-gpu/00-torch.requirements.txt": "# torchpin lock of web-gpu, layer 00-torch\ntorch\n",
-    })  # fmt: skip
-    report = run()
-    assert found(report) == [("ADO006", "Dockerfile:1:1")]
-    assert report.skipped == ("docker, lockfiles: skipped 3 files that torchpin makes of a service.yaml",)
-    assert found(run("docker/web-gpu/Dockerfile")) == [("ADO006", "docker/web-gpu/Dockerfile:2:1")]
-
-
 def test_a_folder_without_a_file_to_check_is_an_error() -> None:
     with pytest.raises(InputError, match="there is no Dockerfile"):
         run()

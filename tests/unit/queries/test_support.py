@@ -59,15 +59,6 @@ def test_a_reason_names_the_torch_and_the_nearest_one_with_code() -> None:
     assert "has code for it" not in amd
 
 
-def test_a_gpu_that_facts_do_not_have_is_unknown_by_its_name_once() -> None:
-    assert support.unknown_gpus(["b2000", "H100", "b2000", "Voodoo 2"]) == [
-        "unknown GPU b2000 (did you mean B200?)",
-        "unknown GPU Voodoo 2",
-    ]
-    (several,) = support.unknown_gpus(["RTX 4000"])
-    assert several.startswith("RTX 4000 can be one of several GPUs: ")
-
-
 def test_gpus_are_in_the_order_of_the_facts() -> None:
     assert support.select_gpus(environments(), ["B200", "Voodoo 2", "V100"]) == ("V100", "B200", "Voodoo 2")
 
