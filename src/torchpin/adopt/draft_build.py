@@ -124,7 +124,7 @@ def _python(source: PythonSource, *, from_base: bool) -> DrawnValue:
         return DrawnValue()
     value = major_minor(source.version) if from_base else full_version(source.version)
     is_chosen = not from_base and value != source.version
-    choice = f"{source.version} is said, without a patch release" if is_chosen and value else ""
+    choice = f"{source.version} is given without a patch release" if is_chosen and value else ""
     return DrawnValue(value=value, location=source.location, reason=source.reason, choice=choice)
 
 

@@ -98,11 +98,11 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
         commands = [str(entry.get("created_by", "")) for entry in history]
         labels = dict(settings.get("Labels") or {})
     except (AttributeError, KeyError, TypeError) as error:
-        message = f"it is no configuration of an image: {error!r}"
+        message = f"not an image configuration: {error!r}"
         raise ValueError(message) from None
     commands = [""] * (len(diff_ids) - len(commands)) + commands  # a base image may say nothing of its own
     if len(commands) > len(diff_ids):
-        message = f"it has {len(diff_ids)} layers, and says of {len(commands)} what made them"
+        message = f"it has {len(diff_ids)} layers, but a history of {len(commands)}"
         raise ValueError(message)
     run_steps = [number for number, command in enumerate(commands) if OWN_STEP in command]
     environment = [number for number in run_steps if ENVIRONMENT_STEP in commands[number]]

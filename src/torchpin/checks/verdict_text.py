@@ -113,7 +113,7 @@ def _failure_clauses(results: Sequence[Result], strict: bool, require: Sequence[
     missing = [need for need in require if need != "lock"]
     notes = dict.fromkeys(result.note for result in results if lacks(result, missing))
     if notes:
-        clauses.append(f"failed, since `--require` wants what is missing ({'; '.join(notes)})")
+        clauses.append(f"failed, since `--require` needs what is missing ({'; '.join(notes)})")
     return clauses
 
 

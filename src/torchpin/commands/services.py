@@ -9,6 +9,7 @@ from torchpin.checks import run
 from torchpin.checks.registry import REGISTRY
 from torchpin.compat.gpus import is_cpu_variant
 from torchpin.description.environments import cuda_version
+from torchpin.quantities import count
 from torchpin.workspace import evidence
 
 if TYPE_CHECKING:
@@ -147,11 +148,7 @@ def state_notes(rows: Sequence[ServiceRow]) -> list[str]:
             row.image == "unknown" for row in rows
         ),
     }
-    return [
-        text.format(f"{number} environment{'' if number == 1 else 's'}")
-        for text, number in counts.items()
-        if number
-    ]
+    return [text.format(count(number, "environment")) for text, number in counts.items() if number]
 
 
 def list_services(workspace: Workspace) -> list[ServiceRow]:

@@ -80,9 +80,9 @@ def test_a_base_image_may_say_nothing_of_its_layers() -> None:
     ("change", "message"),
     [
         ({"history": [step("uv pip install")] * 5}, "no step of it makes the environment"),
-        ({"history": [step("/run/torchpin/uv venv /opt/venv")] * 6}, "has 5 layers, and says of 6"),
-        ({"rootfs": None}, "no configuration of an image"),
-        ({"history": ["x"]}, "no configuration of an image"),
+        ({"history": [step("/run/torchpin/uv venv /opt/venv")] * 6}, "has 5 layers, but a history of 6"),
+        ({"rootfs": None}, "not an image configuration"),
+        ({"history": ["x"]}, "not an image configuration"),
     ],
 )
 def test_another_image_is_no_prefix(change: dict[str, Any], message: str) -> None:

@@ -39,7 +39,7 @@ def test_what_is_required_and_missing_is_why_a_command_fails() -> None:
     assert summary_sentence([OK, SKIPPED]).startswith("nothing is wrong: 1 check ")
     for need in ("docker", "image"):
         assert summary_sentence([OK, SKIPPED], require=[need]).startswith(
-            "failed, since `--require` wants what is missing ("
+            "failed, since `--require` needs what is missing ("
         )
     assert summary_sentence([OK, SKIPPED], require=["gpu"]).startswith("nothing is wrong")
 

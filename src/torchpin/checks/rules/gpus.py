@@ -72,7 +72,7 @@ def _cpu_service_notice(context: CheckContext, env: Environment) -> Iterator[Fin
         yield finding(
             env,
             env.service.file,
-            f"{env.service.name} has CPU builds of torch only, which use no GPU, so {names} neither",
+            f"{env.service.name} has CPU builds of torch only, which do not use {names}",
             help="add a variant with a CUDA channel to run it on GPUs",
             level="notice",
         )

@@ -165,7 +165,7 @@ def test_a_cpu_variant_is_not_concerned_and_a_service_without_another_is_named(
     result = judge_check(cpu_env, "GPU001", target_gpus=("H100",))
     assert result.findings == ()
     (notice,) = result.notices
-    assert notice.message.endswith("has CPU builds of torch only, which use no GPU, so H100 neither")
+    assert notice.message.endswith("has CPU builds of torch only, which do not use H100")
     both = replace(
         cpu_env,
         service=replace(
