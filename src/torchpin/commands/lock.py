@@ -11,6 +11,11 @@ from torchpin.checks import run
 from torchpin.commands.answered_locks import answered_locks, note_resolved
 from torchpin.commands.judge import check, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.compat.project_requirements import (
+    addition_command,
+    missing_packages_text,
+    unmet_requirements,
+)
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
@@ -63,7 +68,7 @@ def lock(
     answered = {} if refresh or upgrade else answered_locks(repo, environments)
     if len(answered) == len(environments) and _is_settled(repo, environments):
         show_status(_answered_note(len(answered)))
-        return tuple(_same_lock(name, lock) for name, lock in answered.items())
+        return tuple(_same_lock(env, answered[env.name]) for env in environments)
     outcomes, new_locks = resolve_all(
         repo,
         environments,
@@ -155,7 +160,7 @@ def resolve_all(
 
     def resolve_environment(env: Environment) -> Outcome:
         if env.name in answered:
-            return _same_lock(env.name, answered[env.name])
+            return _same_lock(env, answered[env.name])
         current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
         chosen = cutoff or choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
@@ -181,7 +186,7 @@ def _resolved_outcome(
     """What a new lock changes. `excepted`: the packages that are younger than the cool-down allows."""
     same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
     changes = tuple(compare.moved_packages(current.packages, new_lock.packages)) if current else ()
-    detail = _resolved_detail(new_lock, len(changes), excepted)
+    detail = _resolved_detail(new_lock, len(changes), excepted) + _missing_packages_note(env, new_lock)
     return Outcome(name=env.name, status="same" if same else "changed", detail=detail, changes=changes)
 
 
@@ -203,8 +208,17 @@ def _is_settled(repo: Repository, environments: Sequence[Environment]) -> bool:
     return all(result.status == "ok" for result in results)
 
 
-def _same_lock(name: str, lock: Lock) -> Outcome:
-    return Outcome(name=name, status="same", detail=_package_count(lock))
+def _same_lock(env: Environment, lock: Lock) -> Outcome:
+    detail = _package_count(lock) + _missing_packages_note(env, lock)
+    return Outcome(name=env.name, status="same", detail=detail)
+
+
+def _missing_packages_note(env: Environment, lock: Lock) -> str:
+    """A further line for what the files of an adopted project ask for and the lock does not have, "" for nothing."""
+    rows = unmet_requirements(env, lock)
+    if not rows:
+        return ""
+    return f"\n  warning: {missing_packages_text(rows)}\n  help: `{addition_command(env, rows)}` pins them"
 
 
 def _package_count(lock: Lock) -> str:

@@ -147,3 +147,17 @@ def test_a_lock_is_kept_out_while_an_update_of_its_service_runs(
         lock_lora(repo, monkeypatch, lambda: None)
     with writer.exclusive_services(repo, ["zopilot"]):
         lock_lora(repo, monkeypatch, lambda: None)
+
+
+def test_a_lock_says_what_the_files_of_an_adopted_project_ask_for_and_it_does_not_have(
+    repo: Repository,
+) -> None:
+    file = repo.root / "services/lora/service.yaml"
+    text = file.read_text()
+    row = "recommends:\n  - {by: requirements.txt, component: absent-package, says: any}\n"
+    file.write_text(text.replace("recommends:\n", row, 1))
+    opened = workspace.open_repository(repo.root)
+    (outcome,) = lock.lock(opened, select_environments(opened.services, service="lora"))
+    _, warning, advice = outcome.detail.split("\n")
+    assert warning == "  warning: no layer has absent-package, which requirements.txt asks for"
+    assert advice == "  help: `invoke add lora absent-package` pins them"

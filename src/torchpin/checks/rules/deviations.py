@@ -10,6 +10,11 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding, registered
 from torchpin.compat.overrides import overridden_version, overrides, requirements_on, unread_requirers
+from torchpin.compat.project_requirements import (
+    addition_command,
+    missing_packages_text,
+    unmet_requirements,
+)
 from torchpin.compat.recommendations import (
     compute_deviations,
     is_undetermined,
@@ -18,7 +23,7 @@ from torchpin.compat.recommendations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from torchpin.checks.registry import Answer
     from torchpin.model import Deviation, Environment, Finding, Lock
@@ -39,10 +44,21 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
     Sources: `recommends` and `reasons` of the description; its lock; the facts of the GPUs.
     """
     lock = current_lock(context, env)
+    unmet = unmet_requirements(env, lock)
+    missing = {row.component for row in unmet}
+    if unmet:
+        yield finding(
+            env,
+            _reason_location(env, unmet[0].component),
+            missing_packages_text(unmet),
+            help=f"pin them: `{addition_command(env, unmet)}`; or say under `reasons:` why one is left out",
+            about="requirements",
+            level="warning",
+        )
     deviations = [
         deviation
         for deviation in compute_deviations(env, lock)
-        if _recommendations_of_people(deviation, lock)
+        if _recommendations_of_people(deviation, lock) and deviation.component not in missing
     ]
     for deviation in deviations:
         if not deviation.reason:
@@ -58,7 +74,7 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
                 evidence=_evidence(deviation.component),
                 level="warning",
             )
-    yield from _check_followed(env, lock, deviations)
+    yield from _check_followed(env, lock, deviations, missing)
 
 
 def _recommendations_of_people(deviation: Deviation, lock: Lock | None) -> tuple[tuple[str, str], ...]:
@@ -85,13 +101,16 @@ def _evidence(component: str) -> str:
     return gpu.citation if gpu else ""
 
 
-def _check_followed(env: Environment, lock: Lock | None, deviations: Iterable[Deviation]) -> Iterator[Answer]:
+def _check_followed(
+    env: Environment, lock: Lock | None, deviations: Iterable[Deviation], missing: Collection[str]
+) -> Iterator[Answer]:
     """How many recommendations are followed or have a reason, and what is unknown without a lock."""
     values = used_components(env, lock)
     recommended = {
         facts.gpu(recommendation.component) or canonicalize_name(recommendation.component): recommendation
         for recommendation in env.service.recommends
-        if not recommendation.says.endswith(".whl")  # a file, no version: ABI001 checks it
+        # a wheel is a file, no version: ABI001 checks it
+        if not recommendation.says.endswith(".whl") and recommendation.component not in missing
     }
     undetermined = [
         recommendation

@@ -42,7 +42,18 @@ def recommendation(component: str, requirement: str) -> dict[str, Any]:
     return {"recommends": (Recommendation(component=component, says=requirement),)}
 
 
+def of_files(*rows: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "recommends": tuple(
+            Recommendation(component=name, says=says, by="requirements.txt") for name, says in rows
+        )
+    }
+
+
 PASSES = [
+    Case("DEV001", "a left out package with its reason", lambda kit: kit.check_lock(
+        "DEV001", kit.environment(**of_files(("web", "any")), reasons=(Reason(component="web", because="tests", evidence="own"),)),
+    )),
     Case("DEV001", "nothing deviates", lambda kit: kit.check_lock("DEV001", kit.environment(**recommendation("torch", "2.5.x")))),
     Case(
         "DEV001",
@@ -90,6 +101,16 @@ FAILS = [
         "DEV001", "without a line to point at",
         lambda kit: kit.check_lock("DEV001", kit.environment(**recommendation("opencv-python", "4.10"))),
         FILE, "opencv-python not installed deviates without a reason; recommended: 4.10 (report)",
+    ),
+    Case(
+        "DEV001", "a package that a project's file asks for, and no layer has",
+        lambda kit: kit.check_lock("DEV001", kit.environment(**of_files(("web", "any"), ("rows", "<2"), ("torch", "2.5.x")))),
+        FILE, "no layer has web and rows<2, which requirements.txt asks for",
+    ),
+    Case(
+        "DEV001", "the same without a lock",
+        lambda kit: run_check(kit.environment(**of_files(("web", "1.0"))), "DEV001"),
+        FILE, "no layer has web==1.0, which requirements.txt asks for",
     ),
     Case(
         "DEV002", "a waiver past its review",
