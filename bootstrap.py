@@ -226,11 +226,11 @@ def set_up(home: Path, venv: Path, base: str, show: Callable[[str], object] = st
     requirements = home / "requirements" / "run.txt"
     options = ("--require-hashes", "--only-binary", ":all:", "-r", str(requirements))
     count = len(re.findall(r"^[\w.-]+==", requirements.read_text(), re.MULTILINE))
-    show(f"{count} packages")
+    show("packages")
     run((*pip, "install", *options), env, PipOutput(count, show).read)
     show("torchpin itself")
     run((*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(home)), env)
-    show("bytecode")
+    show("torchpin itself, for a faster start")
     with suppress(
         BootstrapError
     ):  # pip compiles packages, but none that is editable: the first command would do it

@@ -10,6 +10,7 @@ from torchpin.adopt.draft_values import UNKNOWN
 from torchpin.description import read, write
 from torchpin.errors import InputError
 from torchpin.model import Run
+from torchpin.quantities import count
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
@@ -120,16 +121,16 @@ def next_steps(
     if copy_to and service.files:
         steps.append(f"files: copy the project to {copy_to}, which `files:` takes from")
     if unpinned:
-        text = "packages have no version and are left out; `--write services/NAME --resolve` pins them"
-        steps.append(f"layers: {len(unpinned)} {text}")
+        text = "left out, without a version; `--write services/NAME --resolve` pins them"
+        steps.append(f"layers: {count(len(unpinned), 'package')} {text}")
     left_out = len({*omitted}) - len(unpinned)
     if left_out:
         text = "which the comment above the description names; decide what of it is needed"
         steps.append(f"left out: {left_out} more, {text}")
     if chosen.further:
         names = ", ".join(build.file for build in chosen.further[:_MOST_FURTHER])
-        count = len(chosen.further[_MOST_FURTHER:])
-        remainder = f" and {count} more" if count else ""
+        hidden = len(chosen.further[_MOST_FURTHER:])
+        remainder = f" and {hidden} more" if hidden else ""
         steps.append(f"not drafted: {names}{remainder}; `--dockerfile PATH` drafts another one")
     steps.append("summary and base.rationale: say what the service is, and why this base image")
     if not is_locked:
@@ -142,7 +143,7 @@ def _about_values(service: Service, main: DraftBuild) -> Iterator[str]:
     """The drafted values that a person has to check."""
     for key, value in _values(main).items():
         if value.choice:
-            yield f"{key} {value.value} was chosen and not read: {value.choice}; take the one that runs today"
+            yield f"{key} {value.value} is a guess: {value.choice}; set what you run today"
     version = service.torch.version
     if main.torch.from_base and version.is_prerelease:
         text = f"torch {version} is on no index, so nothing can be locked against it"

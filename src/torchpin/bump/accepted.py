@@ -215,7 +215,7 @@ def _deviation_message(deviation: Deviation, recommendations: Sequence[str]) -> 
     subject = f"{deviation.component} {deviation.used}"
     if recommendations:
         return f"{subject} deviates; recommended: {', '.join(recommendations)}"
-    return f"{subject}: the recorded reason mentions the previous version"
+    return f"{subject}: its reason still speaks of the version before"
 
 
 def _written_reason(

@@ -180,8 +180,8 @@ def open_findings(plans: Sequence[Plan]) -> tuple[Outcome, ...]:
 
 def _advice(opening: Opening, file: str) -> str:
     if opening.is_review:
-        return f"review its reason in {file}, which is of before the update"
-    return f"accept it by `{'waivers' if ':' in opening.key else 'reasons'}:` in {file}, or end it"
+        return f"update it in {file}"
+    return f"accept it by `{'waivers' if ':' in opening.key else 'reasons'}:` in {file}, or fix it"
 
 
 def generated_paths(bump_plan: Plan) -> tuple[str, ...]:

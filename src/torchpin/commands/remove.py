@@ -167,7 +167,7 @@ def _planned(files: tuple[str, ...], objections: dict[str, str]) -> Iterator[Out
 
 
 def _outcome(path: str, detail: str) -> Outcome:
-    return Outcome(name=path, status="same", detail=detail)
+    return Outcome(name=path, status="planned", detail=detail)
 
 
 def _new_pages(repo: Repository, name: str) -> dict[str, str | None]:

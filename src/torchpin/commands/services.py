@@ -144,9 +144,7 @@ def state_notes(rows: Sequence[ServiceRow]) -> list[str]:
     counts = {
         "`invoke lock` writes what is missing or old of {}": sum(row.lock != "current" for row in rows),
         "`invoke build` makes the missing image of {}": sum(row.image == "missing" for row in rows),
-        "without a Docker engine it is not known whether there is an image of {}": sum(
-            row.image == "unknown" for row in rows
-        ),
+        "no Docker engine: the image of {} was not looked for": sum(row.image == "unknown" for row in rows),
     }
     return [text.format(count(number, "environment")) for text, number in counts.items() if number]
 

@@ -52,7 +52,14 @@ def undo(repo: Repository) -> tuple[Outcome, ...]:
     detail = "undone"
     if undone.unchanged:
         detail += f"; already as before it: {', '.join(undone.unchanged)}; where these have it, it can still be undone"
-    files = (Outcome(name=path, status="changed") for path in undone.changed)
+    files = (
+        Outcome(
+            name=path,
+            status="changed",
+            detail="restored" if (repo.root / path).exists() else "removed",
+        )
+        for path in undone.changed
+    )
     return *files, Outcome(name=undone.bump, status="changed", detail=detail)
 
 

@@ -100,7 +100,7 @@ class Outcome:
     """
 
     name: str
-    status: Literal["changed", "same", "kept", "open", "failed"]
+    status: Literal["changed", "same", "kept", "planned", "open", "failed"]
     detail: str = ""
     code: int = 0
     seconds: float = 0.0

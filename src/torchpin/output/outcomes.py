@@ -24,6 +24,7 @@ _LABELS = MappingProxyType(
         "changed": ("done", "green"),
         "same": ("same", "dim"),
         "kept": ("kept", "dim"),
+        "planned": ("plan", "dim"),
         "open": ("open", "yellow"),
         "failed": ("FAILED", "bold red"),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torchpin.output.documents import print_document
 from torchpin.output.terminal import print_line, print_raw
 from torchpin.output.volume import is_verbose
-from torchpin.quantities import count
+from torchpin.quantities import count, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,10 +55,10 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
     effects = {
         "GPUs gained": plan.gained,
         "GPUs lost": plan.lost,
-        "opens": plan.new,
+        "new finding": plan.new,
         "closes": plan.resolved,
         "reason": [f"{row.key}: {row.reason}" for row in plan.openings if row.reason],
-        "wants a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
+        "needs a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
         "note": (*plan.present, *plan.notes),
     }
     if not (plan.gained or plan.lost):
@@ -101,7 +101,7 @@ def _print_files(plan: Plan, generated: Sequence[str]) -> None:
     elif generated:
         print_line(f"  generated: {count(len(generated), 'file')}; `-v` lists them")
     if plan.outdated_layers:
-        print_line(f"  layers to re-lock: {plan.present_bytes / 1e6:,.0f} MB of packages at present")
+        print_line(f"  the layers to lock again have {format_bytes(plan.present_bytes)} of packages now")
 
 
 def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
@@ -115,7 +115,7 @@ def _wanted_reason(opening: Opening) -> str:
     from torchpin.bump.reasons import reason_option
 
     otherwise = "the present one stays" if opening.is_review else "it stays open"
-    return f"{opening.key}, by `{reason_option(opening.key)}`; without, {otherwise}"
+    return f"`{reason_option(opening.key)}` (otherwise {otherwise})"
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

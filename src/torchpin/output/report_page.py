@@ -125,11 +125,12 @@ def _tiles(report: Report) -> list[tuple[str, int | str]]:
     deviations = [deviation for service in report.services for deviation in service.deviations]
     recorded = sum(env.record is not None for env in environments)
     cards = [*report.services, *report.unreadable]
+    problems = findings.count("error") + findings.count("warning")
     unexplained = sum(deviation.reason is None for deviation in deviations)
     return [
         (noun(len(cards), "service"), len(cards)),
         (noun(len(environments), "environment"), len(environments)),
-        ("errors and warnings", findings.count("error") + findings.count("warning")),
+        (noun(problems, "error or warning", "errors and warnings"), problems),
         (noun(findings.count("unknown"), "open question"), findings.count("unknown")),
         (f"unexplained {noun(unexplained, 'deviation')}", unexplained),
         ("images recorded", f"{recorded} of {len(environments)}"),

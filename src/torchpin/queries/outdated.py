@@ -370,7 +370,7 @@ def _outlook_lines(outlook: UpdateList) -> Iterator[str]:
     torch = [update for update in outlook.updates if update.kind == "torch"]
     shared = _shared_effects(torch)
     if torch:
-        yield from (f"  every later torch {effect}" for effect in _effects(torch[0], only=shared))
+        yield from (f"  every later torch: {effect}" for effect in _effects(torch[0], only=shared))
     for update in outlook.updates:
         name = f"source {update.name}" if update.kind == "source" else update.name
         origin = f" from {', '.join(update.served_by)}" if update.kind == "torch" else ""
@@ -391,6 +391,6 @@ def _shared_effects(updates: Sequence[Update]) -> frozenset[str]:
 
 
 def _effects(update: Update, *, only: frozenset[str]) -> Iterator[str]:
-    """What an update opens and closes, of these effects."""
-    yield from (f"opens: {effect}" for effect in update.introduces if effect in only)
+    """The new findings of an update and those that it closes, of these effects."""
+    yield from (f"new finding: {effect}" for effect in update.introduces if effect in only)
     yield from (f"closes: {effect}" for effect in update.resolves if effect in only)

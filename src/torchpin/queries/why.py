@@ -16,6 +16,7 @@ from torchpin.description.environments import base_path
 from torchpin.errors import InputError
 from torchpin.lock.dependencies import required_closure
 from torchpin.lock.export import FILE_ORIGINS
+from torchpin.quantities import count, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -253,9 +254,11 @@ def _largest(pulls: Mapping[str, Artifact]) -> tuple[tuple[str, int], ...]:
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as text, a line for each thing that is known."""
-    size = f", {explanation.size / 1e6:,.1f} MB" if explanation.size else ""
-    size += f", {explanation.unpacked / 1e6:,.1f} MB unpacked" if explanation.unpacked else ""
-    pulled = f"{len(explanation.dependencies)} packages, {explanation.dependency_bytes / 1e6:,.0f} MB"
+    size = f", {format_bytes(explanation.size)}" if explanation.size else ""
+    size += f", {format_bytes(explanation.unpacked)} unpacked" if explanation.unpacked else ""
+    pulled = (
+        f"{count(len(explanation.dependencies), 'package')}, {format_bytes(explanation.dependency_bytes)}"
+    )
     yield f"{explanation.component} {explanation.version} in {explanation.environment}"
     rows = {
         "declared at": explanation.location,
@@ -268,7 +271,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         if explanation.dependencies
         else "",
         "largest of them": ", ".join(
-            f"{name} {count / 1e6:,.1f} MB" for name, count in explanation.largest_dependencies
+            f"{name} {format_bytes(size)}" for name, size in explanation.largest_dependencies
         ),
     }
     yield from (f"  {label}: {text}" for label, text in rows.items() if text)

@@ -50,7 +50,7 @@ def test_what_all_later_releases_of_torch_open_is_told_once(root: Path) -> None:
     write_service(root, description)
     repo = open_repository(root)
     lines = outdated_lines(outdated.outlooks(repo, select_environments(repo.services), offline=True))
-    assert lines.count("  every later torch opens: report says 2.5.x") == 1
+    assert lines.count("  every later torch: new finding: report says 2.5.x") == 1
 
 
 def test_without_a_lock_there_is_nothing_to_move(root: Path) -> None:

@@ -49,5 +49,5 @@ def test_what_to_run_is_said_once_a_kind() -> None:
     assert state_notes([ROW, CPU, replace(CPU, lock="old", image="missing")]) == [
         "`invoke lock` writes what is missing or old of 1 environment",
         "`invoke build` makes the missing image of 1 environment",
-        "without a Docker engine it is not known whether there is an image of 1 environment",
+        "no Docker engine: the image of 1 environment was not looked for",
     ]

@@ -140,7 +140,7 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
         "  base.digest:  sha256:ab -> (none)  another image",
         "  GPUs gained: B200 on cu128",
         "  GPUs lost: V100 on cu128",
-        "  opens: torch 2.8.0: report says 2.5.x",
+        "  new finding: torch 2.8.0: report says 2.5.x",
         "  closes: GPU001 about B200",
         "  note: the reason of CUDA names an updated package",
         "  also changes in lora-gpu:",
@@ -152,7 +152,7 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
         "+torch: 2.8.0",
         "  files: services/lora/service.yaml, lockfiles/lora-gpu/00-torch.requirements.txt",
         "  generated: 2 files; `-v` lists them",
-        "  layers to re-lock: 2,808 MB of packages at present",
+        "  the layers to lock again have 2.8 GB of packages now",
     ]
 
 
@@ -189,8 +189,8 @@ def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str
     ]
     assert lines == [
         "  reason: torch: needed",
-        "  wants a reason: GPU001:RTX 5090, by `--reason 'GPU001:RTX 5090=TEXT'`; without, it stays open",
-        "  wants a reason: CUDA, by `--reason CUDA=TEXT`; without, the present one stays",
+        "  needs a reason: `--reason 'GPU001:RTX 5090=TEXT'` (otherwise it stays open)",
+        "  needs a reason: `--reason CUDA=TEXT` (otherwise the present one stays)",
         "  note: tqdm is already at 4.67.1",
         "  note: the reason of CUDA names an updated package",
         "  resolution: resolved by uv: 9 packages",

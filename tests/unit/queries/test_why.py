@@ -121,6 +121,6 @@ def test_the_size_on_a_disk_is_told_where_the_lock_has_it() -> None:
     )
     known = explain_component(env, replace(lock, wheels=wheels), (), "tqdm")
     assert known.unpacked == 2_500_000
-    assert any(line.endswith(" MB, 2.5 MB unpacked") for line in explanation_lines(known))
+    assert any(line.endswith(" kB, 2 MB unpacked") for line in explanation_lines(known))
     unknown = tuple(replace(wheel, unpacked=0) for wheel in lock.wheels)
     assert explain_component(env, replace(lock, wheels=unknown), (), "tqdm").unpacked is None
