@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from invoke import Collection, Exit, ParseError, Program
 from invoke.parser import Parser
+from invoke.terminals import pty_size
 
 from torchpin.cli.command_line import HelpRequested
 from torchpin.cli.suggestions import describe_parse_error
@@ -56,6 +59,27 @@ class CommandProgram(Program):
             )
         )
         raise Exit
+
+    def print_task_help(self, name: str) -> None:
+        """Usage with the positional arguments, what the task does, and its options."""
+        from torchpin.output.terminal import print_raw
+
+        context = self.parser.contexts[name]
+        words = {
+            f"--{argument.name}": f"{str(argument.name).upper()}{'...' if argument.kind is list else ''}"
+            for argument in context.positional_args
+        }
+        width = pty_size()[0] - 1
+        text = inspect.getdoc(self.collection[name]) or ""
+        paragraphs = (
+            textwrap.fill(part, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+            for part in text.split("\n\n")
+        )
+        usage = " ".join(("Usage:", self.binary, name, *words.values(), "[--options]"))
+        print_raw("\n\n".join((usage, *paragraphs, "Options:")) + "\n")
+        self.print_columns(
+            [(words.get(spec.partition("=")[0], spec), help_) for spec, help_ in context.help_tuples()]
+        )
 
     def _explained(self, error: ParseError) -> Exit:
         message = describe_parse_error(

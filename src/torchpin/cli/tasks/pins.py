@@ -57,7 +57,10 @@ def judge(
     fix: bool = False,
     strict: bool = False,
 ) -> None:
-    """Check offline, before any download, whether the pins can work: ok, incompatible or unknown, with evidence."""
+    """Check offline, before any download, whether the pins can work: ok, incompatible or unknown, with evidence.
+
+    The exit code is 1 for an error or a warning; `check` has 1 for errors alone.
+    """
     from torchpin.commands.selection import Selection
     from torchpin.commands.verdicts import JudgeOptions, judge_selection, write_verdict_page
     from torchpin.output.answers import print_fixes, print_judgement

@@ -307,7 +307,10 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
     github: bool = False,
     markdown: bool = False,
 ) -> None:
-    """Check Dockerfiles, requirement files, pyproject.toml, lock files and service.yaml of any project for what breaks or floats."""
+    """Check Dockerfiles, requirement files, pyproject.toml, lock files and service.yaml of any project for what breaks or floats.
+
+    The exit code is 1 for an error, with `--fail-on warning` for a warning too; `judge` has 1 for both.
+    """
     from torchpin.commands.check import CheckOptions
     from torchpin.commands.check import check as check_files
     from torchpin.commands.standard_input import read_standard_input
