@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from torchpin.cli.suggestions import DRY_OPTIONS
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def _options(parsed: TypedLine, core: ParserContext) -> dict[str, str]:
     return {
         name: argument.help or ""
         for name, argument in flags.items()
-        if name.startswith("--") and (argument.name not in parsed.values or argument.kind is list)
+        if name.startswith("--")
+        and name not in DRY_OPTIONS
+        and (argument.name not in parsed.values or argument.kind is list)
     }
 
 

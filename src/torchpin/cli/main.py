@@ -60,4 +60,7 @@ namespace = Collection(
 def main() -> None:
     """The `torchpin` command."""
     compiled = () if sys.flags.dont_write_bytecode else ("--write-pyc",)
-    torchpin_program(namespace, __version__).run([sys.argv[0], *compiled, *sys.argv[1:]])
+    words = sys.argv[1:]
+    if words[:1] in (["help"], ["version"]):  # as git and uv have them
+        words[0] = f"--{words[0]}"
+    torchpin_program(namespace, __version__).run([sys.argv[0], *compiled, *words])

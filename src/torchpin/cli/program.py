@@ -10,8 +10,8 @@ from invoke import Collection, Exit, ParseError, Program
 from invoke.parser import Parser
 from invoke.terminals import pty_size
 
-from torchpin.cli.command_line import HelpRequested
-from torchpin.cli.suggestions import describe_parse_error
+from torchpin.cli.command_line import CommandTask, HelpRequested
+from torchpin.cli.suggestions import describe_parse_error, refuse_dry
 from torchpin.controls import show_controls
 from torchpin.errors import INPUT
 from torchpin.output.program import INVOKE
@@ -33,6 +33,9 @@ class CommandProgram(Program):
             raise Exit from None
         except ParseError as error:
             raise self._explained(error) from None
+        own = any(isinstance(self.collection[context.name], CommandTask) for context in self.tasks)
+        if own and self.args.dry.value:
+            raise Exit(message=refuse_dry("--dry", self.parser.contexts), code=INPUT)
 
     def parse_cleanup(self) -> None:
         self._end_with_completions(self.collection)

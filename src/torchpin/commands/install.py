@@ -84,6 +84,32 @@ def install(
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 
 
+def plan_install(repo: Repository, env: Environment, into: Path | None = None) -> tuple[str, ...]:
+    """What `install` would do, a line a step; nothing is made, fetched or resolved. Raises what it would raise before it begins."""
+    require_compatible(repo, [env])
+    local_env = _local_environment(env)
+    if into:
+        require_replaceable(into)
+    _verification_scripts(repo, env)
+    locked = read_lock(repo, env)
+    into = (into or repo.root / ".venvs" / env.name).absolute()
+    place = "in place of the one there" if (into / "pyvenv.cfg").is_file() else "which does not exist yet"
+    platform = local_env.variant.platform
+    return (
+        *(() if local_env == env else (f"resolve its pins for {platform}: it is locked for {env.variant.platform}",)),
+        *(f"clone {source.name} to {source.path}" for source in env.service.sources),
+        f"make {into}, {place}",
+        *(
+            f"install {paths.lock_part(step.file)}: {count(len(layer.packages), 'package')}{_size_note(layer)}"
+            for step in layer_steps(env, locked)
+            for layer in locked.layers
+            if layer.file == step.file
+        ),
+        *(f"install {source.name}" for source in env.service.sources if source.is_package),
+        f"verify it with {paths.smoke_path(env.service.name)}",
+    )  # fmt: skip
+
+
 def require_replaceable(into: Path) -> None:
     """Raises InputError for a venv that `install` did not make: it would be replaced, with all that is in it."""
     is_venv = (into / "pyvenv.cfg").is_file()
@@ -220,6 +246,12 @@ def _file_sizes(layer: LayerLock) -> dict[str, int]:
     return {package.name: package.size or 0 for package in layer.packages}
 
 
+def _size_note(layer: LayerLock) -> str:
+    """`, 104 MB` of downloads; "" where the size of a file is not locked."""
+    sizes = [package.size for package in layer.packages]
+    return f", {sum(filter(None, sizes)) / 1e6:.0f} MB" if all(sizes) else ""
+
+
 def _install_sources(
     repo: Repository,
     env: Environment,
@@ -291,8 +323,11 @@ class InstallOptions:
 
     into: str = ""
     lab: bool = False
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
+        if self.dry_run and self.lab:
+            raise InputError("`--dry-run` conflicts with `--lab`: the lab is made before anything is planned")
         if self.into and self.lab:
             raise InputError("`--into` conflicts with `--lab`: the lab's environment stays in the lab")
 
@@ -301,6 +336,9 @@ def install_workspace(workspace: Workspace, options: InstallOptions, watcher: Wa
     """Installs the selected environment; in the lab every selected one. Raises InputError for several elsewhere."""
     environments = workspace.environments if options.lab else (workspace.single_environment(),)
     into = Path(options.into).absolute() if options.into else None
+    if options.dry_run:
+        lines = plan_install(workspace.repo, environments[0], into)
+        return CommandReport(summary="\n".join([*(f"would {line}" for line in lines), "nothing was changed"]))
     return report_outcomes(
         install(workspace.repo, env, into=into, show_status=watcher.status) for env in environments
     )

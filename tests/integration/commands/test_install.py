@@ -96,3 +96,31 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     # uv says that it has all files, where not all were in its cache
     assert all(event.done == event.total for event in installed)
     assert all(event.outcome == "done" for event in events if isinstance(event, StepEnded))
+
+
+def test_a_dry_run_says_the_steps_and_makes_nothing(
+    monorepo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv_install, "local_platform", lambda: "linux/amd64")
+    (env,) = select_environments(monorepo.services, service="lora")
+    clones = sorted(monorepo.root.glob("third_party/*"))
+    steps = install.plan_install(monorepo, env)
+    assert [step for step in steps if step.startswith("make ")] == [
+        f"make {monorepo.root / '.venvs' / env.name}, which does not exist yet"
+    ]
+    assert "install 00-torch: 3 packages" in steps  # PyTorch's index tells no sizes
+    assert any(step.startswith("install 02-training: ") and step.endswith(" MB") for step in steps)
+    assert steps[-1] == "verify it with services/lora/smoke.py"
+    assert sorted(monorepo.root.glob("third_party/*")) == clones
+    assert not (monorepo.root / ".venvs").exists()
+
+
+def test_a_dry_run_refuses_what_an_install_refuses(
+    monorepo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv_install, "local_platform", lambda: "darwin/arm64-not-there")
+    (env,) = select_environments(monorepo.services, service="lora")
+    with pytest.raises(ToolError, match="lora-gpu is locked for linux/amd64, and this machine is"):
+        install.plan_install(monorepo, env)
+    with pytest.raises(InputError, match="`--dry-run` conflicts with `--lab`"):
+        install.InstallOptions(dry_run=True, lab=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from invoke import Program, task
@@ -14,6 +15,8 @@ from torchpin.cli.program import combined, torchpin_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from invoke import Task
 
 ROOT = Path(__file__).parents[3]
 NAMES = sorted(namespace.task_names)
@@ -82,8 +85,8 @@ def test_help_can_be_requested_without_exiting(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("biuld",), "no task `biuld` (did you mean build?)"),
-        (("--help", "biuld"), "no task `biuld` (did you mean build?)"),
+        (("biuld",), "no KIND `biuld` (did you mean build?)"),
+        (("--help", "biuld"), "no KIND `biuld` (did you mean build?)"),
         (
             ("build", "--servce", "x"),
             "`{} build` has no option `--servce` (did you mean --service, --provenance?)",
@@ -98,7 +101,43 @@ def test_a_typo_ends_with_one_line_and_the_nearest_names(
     program: str, words: tuple[str, ...], message: str, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     expected = message.replace("{} `", "{}`").replace("{}", program)
+    expected = expected.replace("KIND", "task" if program == "invoke" else "command")
     assert run(program, *words) == (2, "", f"{expected}\n")
+
+
+@pytest.mark.parametrize("words", [("--dry", "schema"), ("schema", "--dry"), ("-R", "schema")])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_dry_run_of_invoke_is_refused_before_anything_is_done(
+    program: str, words: tuple[str, ...], run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = run(program, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("`--dry` is not an option of torchpin; use `--dry-run`, which add, ")
+
+
+def test_a_repository_s_own_task_can_be_run_dry(capsys: pytest.CaptureFixture[str]) -> None:
+    @task
+    def hello(_: Any) -> None:
+        sys.stdout.write("hello\n")
+
+    torchpin_program(combined(namespace, [cast("Task[Any]", hello)]), "0.0").run(
+        ["torchpin", "--dry", "hello"], exit=False
+    )
+    assert capsys.readouterr() == ("hello\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [(["help"], "Usage: torchpin "), (["help", "lock"], "Usage: torchpin [--core-opts] lock"), (["version"], "torchpin ")],
+)  # fmt: skip
+def test_help_and_version_are_words_too(
+    words: list[str], start: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["torchpin", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    assert (end.value.code, err, out[: len(start)]) == (0, "", start)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -13,6 +13,7 @@ from torchpin.cli.main import namespace
 from torchpin.cli.suggestions import describe_parse_error
 
 CORE = Program().initial_context
+DRY = "`--dry` is not an option of torchpin; use `--dry-run`, which add, build, bump, install, remove and run have"
 
 
 def describe(line: str) -> str:
@@ -41,9 +42,17 @@ def describe(line: str) -> str:
         ("why --servce lora torch", "`invoke why` has no option `--servce` (did you mean --service?)"),
         ("why --echo lora torch", "`--echo` is a global option; put it before the task"),
         ("--verson", "`invoke` has no option `--verson` (did you mean --version?)"),
-        ("build lora", "`invoke build` takes no argument `lora`; `invoke build --help` shows all"),
-        ("build documnt", "`invoke build` takes no argument `documnt` (did you mean document, doctor?)"),
-        ("build it's", "`invoke build` takes no argument `it's`; `invoke build --help` shows all"),
+        ("build lora", "`invoke build` takes no argument `lora` (did you mean --service lora?)"),
+        (
+            "build documnt",
+            "`invoke build` takes no argument `documnt` (did you mean document, doctor, --service documnt?)",
+        ),
+        ("build it's", "`invoke build` takes no argument `it's` (did you mean --service it's?)"),
+        ("schema it's", "`invoke schema` takes no argument `it's`; `invoke schema --help` shows all"),
+        ("lock --dry-run", "`invoke lock` has no option `--dry-run`; `invoke lock --help` shows all"),
+        ("--dri", "`invoke` has no option `--dri`; `invoke --help` shows all"),
+        ("add --dry lora rich", DRY),
+        ("add -R lora rich", DRY.replace("--dry`", "-R`", 1)),
         ("build --service", "`invoke build --service` needs a value"),
         ("new --service", "`invoke new --service` needs a value"),
         ("why", "`invoke why` needs SERVICE and COMPONENT; `invoke why --help` shows the usage"),

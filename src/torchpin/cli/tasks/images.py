@@ -109,16 +109,19 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
         **VARIANT,
         **LAB,
         "into": "the folder of the environment; .venvs/<environment> if omitted",
+        "dry_run": "print the steps without making or fetching anything",
     }
 )
-def install(_: Context, service: str, variant: str = "", into: str = "", lab: bool = False) -> None:
+def install(
+    _: Context, service: str, variant: str = "", into: str = "", dry_run: bool = False, lab: bool = False
+) -> None:
     """Install a service from its lock on this machine, without Docker, and verify it."""
     from torchpin.commands.install import InstallOptions, install_workspace
     from torchpin.commands.lab import workspace_for
     from torchpin.commands.selection import Selection
 
     with task_run() as run:
-        options = InstallOptions(into=into, lab=lab)
+        options = InstallOptions(into=into, lab=lab, dry_run=dry_run)
         selection = Selection(service=service, variant=variant)
         with workspace_for(selection, lab=lab, watcher=run.watcher, needs=("lock",)) as workspace:
             run.report(install_workspace(workspace, options, run.watcher))
