@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 import posixpath
 import re
+import shlex
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -75,7 +76,8 @@ class CheckOptions:
 class CheckReport:
     """The result, with what was fixed: the unified diff, the matches that ended, and those whose edits did not stay.
 
-    `problems`: files that were named and cannot be read; `skipped`: what was passed over; `written`: files.
+    `problems`: files that were named and cannot be read; `skipped`: what was passed over; `written`: files;
+    `baseline_command`: what writes the baseline again, "" without one; `fix_requested`: also where there was nothing to fix.
     """
 
     result: LintResult
@@ -86,6 +88,8 @@ class CheckReport:
     refused: tuple[Match, ...] = ()
     difference: str = ""
     written: tuple[str, ...] = ()
+    baseline_command: str = ""
+    fix_requested: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +112,9 @@ class _Matched:
 def check(options: CheckOptions) -> CheckReport:
     """Checks files. Raises InputError for an unknown id, for a baseline that cannot be read, and without a file to check."""
     if options.write_baseline and not options.baseline:
-        raise InputError("--write-baseline needs --baseline FILE, the file to write")
+        raise InputError(
+            f"`--write-baseline` needs the name of the file: `{_baseline_command(options.paths, 'known.json')}`"
+        )
     if STDIN in options.paths and options.fix != "none" and not options.diff:
         raise InputError("standard input cannot be written to; add --diff, which shows the fixes")
     files = read_checked_files(options.paths, stdin=options.stdin, stdin_name=options.stdin_name)
@@ -147,6 +153,8 @@ def check(options: CheckOptions) -> CheckReport:
         refused=fixes.refused,
         difference=_difference(before, fixes.texts) if options.diff else "",
         written=written,
+        fix_requested=options.fix != "none",
+        baseline_command=_baseline_command(options.paths, options.baseline) if options.baseline else "",
     )
 
 
@@ -314,12 +322,16 @@ def _read_baseline(options: CheckOptions) -> Counter[Key]:
     text = read_text(Path(options.baseline))
     if text is None:
         raise InputError(
-            f"--baseline: {options.baseline} does not exist; `invoke check --write-baseline` writes it"
+            f"--baseline: {options.baseline} does not exist; `{_baseline_command(options.paths, options.baseline)}` writes it"
         )
     try:
         return parse_baseline(text)
     except ValueError as error:
         raise InputError(f"--baseline: {options.baseline} cannot be read: {error}") from None
+
+
+def _baseline_command(paths: Sequence[str], baseline: str) -> str:
+    return shlex.join(["invoke", "check", *paths, "--baseline", baseline, "--write-baseline"])
 
 
 def _write_baseline(

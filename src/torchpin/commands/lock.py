@@ -20,6 +20,7 @@ from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
 from torchpin.lock.cooldown import choose_cutoff
+from torchpin.lock.sealing import has_header
 from torchpin.model import Outcome, Position, Problem
 from torchpin.quantities import count
 from torchpin.tools import uv
@@ -65,6 +66,8 @@ def lock(
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
         present = read_inputs(repo, environments)
+    if not overwrite:  # it is said before the minutes that resolving may take
+        require_unedited(repo, dict.fromkeys(path for path in present if has_header(repo.text(path) or "")))
     answered = {} if refresh or upgrade else answered_locks(repo, environments)
     if len(answered) == len(environments) and _is_settled(repo, environments):
         show_status(_answered_note(len(answered)))

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from torchpin.commands.fix import FixedFile
     from torchpin.commands.services import ServiceRow
     from torchpin.commands.verdicts import Judgement
-    from torchpin.lint.result import FailOn
     from torchpin.queries.affected import AffectedList
     from torchpin.queries.diff import Difference
     from torchpin.queries.forecast import Forecast
@@ -251,7 +250,7 @@ def print_explained(words: Sequence[str], *, json: bool) -> None:
         print_page("\n\n".join(explanations(words)))
 
 
-def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> None:
+def print_check_report(report: CheckReport, form: str) -> None:
     """What was checked, as text, `json`, `sarif`, `github` or `markdown`."""
     from torchpin.output import check_formats, check_report
     from torchpin.output.sarif import sarif_report
@@ -264,7 +263,7 @@ def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> No
         lines = check_formats.github_report if form == "github" else check_formats.markdown_report
         terminal.print_raw("".join(f"{line}\n" for line in lines(report)))
     else:
-        check_report.print_check(report, verbose=is_verbose(), quiet=is_quiet(), fail_on=fail_on)
+        check_report.print_check(report, verbose=is_verbose(), quiet=is_quiet())
     if form != "text":
         for problem in report.problems:
             terminal.print_error(problem)

@@ -20,20 +20,18 @@ if TYPE_CHECKING:
 
     from torchpin.commands.check import CheckReport
     from torchpin.lint.matches import Match
-    from torchpin.lint.result import FailOn, LintResult
+    from torchpin.lint.result import LintResult
 
 _ORDER = ("error", "warning", "notice")
 
 
-def print_check(
-    report: CheckReport, *, verbose: bool = False, quiet: bool = False, fail_on: FailOn = "error"
-) -> None:
-    """`verbose`: with evidence, and each package without a version; `quiet`: nothing but what fails."""
+def print_check(report: CheckReport, *, verbose: bool = False, quiet: bool = False) -> None:
+    """`verbose`: with evidence, and each package without a version; `quiet`: errors and warnings alone."""
     out = console(sys.stdout)
     if report.difference:
         print_raw(report.difference)
     else:
-        _print_matches(report.result, verbose=verbose, quiet=quiet, fail_on=fail_on)
+        _print_matches(report.result, verbose=verbose, quiet=quiet)
     for problem in report.problems:
         print_error(problem)
     if quiet:
@@ -45,19 +43,19 @@ def print_check(
     print_hanging(out, Text(summary_line(report)), 2)
 
 
-def _print_matches(result: LintResult, *, verbose: bool, quiet: bool, fail_on: FailOn) -> None:
+def _print_matches(result: LintResult, *, verbose: bool, quiet: bool) -> None:
     out = console(sys.stdout)
     matches = result.matches if verbose else result.shown
     for match in matches:
-        is_shown = verbose or match.finding.level != "notice"
-        if is_shown and (not quiet or _ORDER.index(match.finding.level) <= _ORDER.index(fail_on)):
+        if match.finding.level != "notice" or (verbose and not quiet):
             print_entry(out, match_entry(match, with_evidence=verbose))
             print_hanging(out, Text(""), 0)
-    if verbose or quiet:
+    if verbose:
         return
     for line in unpinned_lines(result):
         print_hanging(out, Text.assemble((f"warning[{UNPINNED}] ", "yellow"), line), 2)
-    _print_notices(out, result)
+    if not quiet:
+        _print_notices(out, result)
 
 
 def _print_notices(out: Console, result: LintResult) -> None:
@@ -85,6 +83,8 @@ def unpinned_lines(result: LintResult) -> Iterator[str]:
 def _notes(report: CheckReport) -> Iterator[str]:
     """What was fixed, written and passed over, and what of the baseline is no more."""
     verb = "would be fixed" if report.difference else "fixed"
+    if report.fix_requested and not (report.fixed or report.refused):
+        yield "nothing to fix"
     for match in report.fixed:
         yield f"{verb}[{match.id}] {match.finding.location}: {match.finding.message}"
     for match in report.refused:
@@ -93,7 +93,7 @@ def _notes(report: CheckReport) -> Iterator[str]:
         yield f"wrote {path}"
     for (id_, file, _), number in sorted(report.result.stale.items()):
         times = f" ({number} times)" if number > 1 else ""
-        yield f"the baseline has {id_} in {file}{times}, which is no more; `invoke check --write-baseline` removes it"
+        yield f"the baseline has {id_} in {file}{times}, which is no more; `{report.baseline_command}` removes it"
     yield from report.skipped
 
 

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 _MOST_LINES = 10  # of edits that a message quotes
-_HELP = (
-    "text of another version of torchpin is named, too; move an edit to where the text is generated from, or run the command "
-    "with `--overwrite`"
-)
+# Where an edit belongs, by kind of file.
+_KEEP_LOCK = "make it in service.yaml"
+_KEEP_RENDERED = "make it in service.yaml or, after `invoke eject template`, in docker/Dockerfile.j2"
+_KEEP_SECTION = "move it out of the generated section"
+_KEEP_ELSEWHERE = "copy it to another file"
 
 
-def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_text: str = _HELP) -> None:
+def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_text: str = "") -> None:
     """Raises FindingsError, with file and line, where writing these files would lose text that was edited by hand.
 
     A text is nobody's edit if torchpin last wrote it here, or if what was committed with it gives it; a section of a
@@ -39,10 +40,30 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_
                 [
                     "generated text was edited by hand, and would be lost; nothing was written:",
                     *quote_lines(edits),
-                    f"help: {help_text}",
+                    f"help: {help_text or _advice(edits)}",
                 ]
             )
         )
+
+
+def _advice(edits: Iterable[str]) -> str:
+    """How the edits, as `path:line: text`, are kept, and how they are dropped."""
+    files = [edit.partition(":")[0] for edit in edits]
+    locks = dict.fromkeys(path.rpartition("/")[0] for path in files if path.startswith(f"{paths.LOCKFILES}/"))
+    ways = dict.fromkeys(_way_to_keep(path) for path in files)
+    restore = f", or restore it: `git restore {' '.join(locks)}`" if len(locks) == len({*files}) == 1 else ""
+    return (
+        f"to keep the edit, {'; '.join(ways)}; to drop it, add `--overwrite`{restore} "
+        "(lines that another version of torchpin wrote look the same)"
+    )
+
+
+def _way_to_keep(path: str) -> str:
+    if path.startswith(f"{paths.LOCKFILES}/"):
+        return _KEEP_LOCK
+    if paths.is_document(path):
+        return _KEEP_SECTION
+    return _KEEP_RENDERED if _is_rendered(path) else _KEEP_ELSEWHERE
 
 
 def edited_lines(repo: Repository, files: Mapping[str, str | None]) -> list[str]:

@@ -271,9 +271,11 @@ def test_a_baseline_that_is_none_is_an_error() -> None:
     write({"Dockerfile": BASE, "known.json": "{}"})
     with pytest.raises(InputError, match=r"known\.json cannot be read: it is no baseline"):
         run(baseline="known.json")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(
+        InputError, match=r"does not exist; `invoke check --baseline gone\.json --write-baseline`"
+    ):
         run(baseline="gone.json")
-    with pytest.raises(InputError, match="needs --baseline"):
+    with pytest.raises(InputError, match=r"`invoke check --baseline known\.json --write-baseline`"):
         run(write_baseline=True)
 
 

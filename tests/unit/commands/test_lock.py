@@ -11,8 +11,8 @@ import pytest
 from torchpin import paths
 from torchpin.commands import judge, lock
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError, ToolError
-from torchpin.workspace import hand_edits, workspace, writer
+from torchpin.errors import FindingsError, InputError, ToolError
+from torchpin.workspace import hand_edits, regenerated, workspace, writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,32 @@ def test_what_a_lock_rests_on_must_not_change_meanwhile(
     ):
         lock_lora(repo, monkeypatch, lambda: (repo.root / path).write_text(edited))
     assert repo.text(path) == edited
+
+
+def test_an_edited_lock_is_named_before_anything_is_resolved(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "lockfiles/lora-gpu/02-training.requirements.txt"
+    text = repo.text(path) or ""
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: {path: text})
+    monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(()))
+    environments = select_environments(repo.services, service="lora")
+    (repo.root / path).write_text(text + "mine==1.0\n")
+    repo = workspace.open_repository(repo.root)
+    asked = []
+    monkeypatch.setattr(lock, "resolve_all", lambda *_, **__: asked.append("once") or ((), {}))
+    with pytest.raises(FindingsError) as error:
+        lock.lock(repo, environments)
+    first, *lines, last = str(error.value).splitlines()
+    assert first.startswith("generated text was edited by hand")
+    assert lines[0].endswith(": mine==1.0")
+    assert last.startswith(
+        "help: to keep the edit, make it in service.yaml; to drop it, add `--overwrite`, or restore it: "
+        "`git restore lockfiles/lora-gpu`"
+    )
+    assert asked == []
+    lock.lock(repo, environments, overwrite=True)
+    assert asked == ["once"]
 
 
 def test_a_file_of_somebody_in_the_folder_of_a_lock_stays(

@@ -48,7 +48,15 @@ DIRECTIVE = Directive(
 def report(*matches: Match, **fields: Any) -> CheckReport:
     outside = {
         name: fields.pop(name)
-        for name in ("problems", "skipped", "fixed", "written", "difference")
+        for name in (
+            "problems",
+            "skipped",
+            "fixed",
+            "written",
+            "difference",
+            "baseline_command",
+            "fix_requested",
+        )
         if name in fields
     }
     packages = {"requirements.txt": 3, "docker/Dockerfile": 1}
@@ -63,7 +71,7 @@ def printed(
     checked: CheckReport, capsys: pytest.CaptureFixture[str], form: str = "text", **options: bool
 ) -> str:
     with task_output("check", **options):
-        print_check_report(checked, form, fail_on="error")
+        print_check_report(checked, form)
     return capsys.readouterr().out
 
 
@@ -83,14 +91,22 @@ def test_people_get_errors_first_a_line_for_unpinned_packages_and_the_counts(
     ]
 
 
-def test_all_of_it_and_only_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_of_it_and_only_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(FULL, capsys, verbose=True)
     assert text.count("ADO012") == 2
     assert text.count("evidence: a source") == 6
     assert printed(FULL, capsys, quiet=True).splitlines() == [
         "error[ADO001] docker/Dockerfile:2:18: it is so", "  help: do that", "",
+        "warning[ADO006] docker/Dockerfile:1:1: it is so", "  help: do that", "",
+        "warning[ADO012] requirements.txt: 2 of 3 packages without a version",
     ]  # fmt: skip
-    assert printed(report(FLOAT), capsys, quiet=True) == ""
+    assert printed(report(FLOAT), capsys, quiet=True).startswith("warning[ADO006] ")
+
+
+def test_a_fix_of_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(report(fix_requested=True), capsys).splitlines()[0] == "nothing to fix"
+    fixed = report(fix_requested=True, fixed=(ERROR,))
+    assert "nothing to fix" not in printed(fixed, capsys)
 
 
 def test_what_is_ignored_known_stale_fixed_and_passed_over_is_said(
@@ -99,11 +115,12 @@ def test_what_is_ignored_known_stale_fixed_and_passed_over_is_said(
     checked = report(
         ignored=((FLOAT, DIRECTIVE),), known=(UNPINNED[0],), stale=Counter({("ADO001", "gone/Dockerfile", "ab"): 2}),
         fixed=(ERROR,), written=("docker/Dockerfile",), skipped=("x: skipped, not a file",),
+        baseline_command="invoke check --baseline known.json --write-baseline",
     )  # fmt: skip
     assert printed(checked, capsys).splitlines() == [
         "fixed[ADO001] docker/Dockerfile:2:18: it is so",
         "wrote docker/Dockerfile",
-        "the baseline has ADO001 in gone/Dockerfile (2 times), which is no more; `invoke check --write-baseline` removes it",
+        "the baseline has ADO001 in gone/Dockerfile (2 times), which is no more; `invoke check --baseline known.json --write-baseline` removes it",
         "x: skipped, not a file",
         "no findings (1 ignored, 1 in the baseline)",
     ]

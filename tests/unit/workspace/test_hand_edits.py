@@ -44,7 +44,8 @@ def edits(repo: Repository, files: dict[str, str | None]) -> list[str]:
         hand_edits.require_unedited(repo, files)
     first, *lines, last = str(excinfo.value).splitlines()
     assert first == "generated text was edited by hand, and would be lost; nothing was written:"
-    assert last.endswith("or run the command with `--overwrite`")
+    assert last.startswith("help: to keep the edit, ")
+    assert "; to drop it, add `--overwrite` " in last
     return lines
 
 

@@ -30,7 +30,8 @@ def first_differing_line(committed: str | None, expected: str) -> int | None:
 
 @check("DKR001", "a rendered file is out of date", "lock")
 def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke render` and commit what it writes; do not edit generated files by hand.
+    """Run `invoke render` and commit what it writes. To keep an edit by hand, make it in service.yaml or, after `invoke eject
+    template`, in docker/Dockerfile.j2; to drop it, run `invoke render --overwrite`.
 
     Dockerfile and context list are rendered from description, lock and template, the SBOM from description and lock. The
     committed files have to be equal to the current rendering, byte by byte.

@@ -87,7 +87,7 @@ def _outdated_statements(env: Environment, lock: Lock, files: Collection[str]) -
 
 @check("LCK002", "the lock was edited by hand")
 def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock` to write it again, or restore it from git; do not edit lock files by hand.
+    """Restore it with `git restore`, or write it again with `invoke lock --service SERVICE --overwrite`; edit pins in service.yaml.
 
     The header of a layer file holds a digest of its lines. A version or hash that was changed by hand does not match the
     digest, and its origin cannot be verified.
@@ -98,7 +98,11 @@ def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Findi
     """
     for problem in context.broken.get(env.name, ()):
         location, _, message = problem.partition(": ")
-        yield finding(env, location, message, about=env.name)
+        help_text = (
+            f"restore it: `git restore {paths.lock_folder(env.name)}`, or write it again: "
+            f"`invoke lock --service {env.service.name} --overwrite`"
+        )
+        yield finding(env, location, message, about=env.name, help=help_text)
 
 
 @check("LCK003", "torch does not come from its pinned index alone", "lock")

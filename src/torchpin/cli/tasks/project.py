@@ -332,7 +332,7 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
             diff=diff,
         )
         report = check_files(options)
-        print_check_report(report, form, fail_on=options.fail_on)
+        print_check_report(report, form)
         run.end_with(report.exit_code)
 
 
