@@ -18,9 +18,9 @@ from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import supports
 from torchpin.facts.versions import parse_version, public_version
-from torchpin.lock import cooldown
+from torchpin.lock import compare, cooldown
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
-from torchpin.lock.layers import TORCH, layer_index, outdated_files
+from torchpin.lock.layers import OUT_OF_DATE, TORCH, layer_index, outdated_files
 from torchpin.lock.statements import LICENSES, WHEELS
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from torchpin.checks.context import CheckContext
     from torchpin.model import Artifact, Environment, Finding, LayerLock, Lock
+
+_MOST_DIFFERENCES = 3  # of a layer and its description that are listed
 
 
 @check("LCK001", "the lock no longer matches its description")
@@ -60,12 +62,21 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
             yield finding(env, path, message, about=paths.lock_part(present_name))
     for file, problem, about in outdated_files(env, lock):
         path = paths.lock_path(env.name, file)
-        yield finding(env, path, problem, about=about)
+        differences = _differences(env, lock, about) if problem == OUT_OF_DATE else ""
+        yield finding(env, path, f"{problem}{differences}", about=about)
     for layer in lock.layers:
         if layer.uv != context.uv:
             path = paths.lock_path(env.name, layer.file)
             message = f"was locked by uv {layer.uv}, but torchpin pins uv {context.uv}"
             yield finding(env, path, message, about=layer.name)
+
+
+def _differences(env: Environment, lock: Lock, name: str) -> str:
+    """The first differences of a layer and its description, as the end of a message; "" where the lock tells none."""
+    layer = next((layer for layer in lock.layers if layer.name == name), None)
+    clauses = [*compare.described_differences(env, lock, layer)] if layer else []
+    more = [f"{len(clauses) - _MOST_DIFFERENCES} more"] if len(clauses) > _MOST_DIFFERENCES else []
+    return f": {'; '.join([*clauses[:_MOST_DIFFERENCES], *more])}" if clauses else ""
 
 
 def _outdated_statements(env: Environment, lock: Lock, files: Collection[str]) -> Iterator[Finding]:

@@ -121,7 +121,8 @@ FAILS = [
             kit.environment(layers=(Layer(name="training", packages=(Requirement("tqdm==4.66.6"),)),)),
             locks=kit.lock(),
         ),
-        TRAINING_LAYER, "no longer matches its description",
+        TRAINING_LAYER,
+        "no longer matches its description: the description pins tqdm 4.66.6, the lock has 4.66.5",
     ),
     Case(
         "LCK001", "with another environment's layer",
