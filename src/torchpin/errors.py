@@ -72,6 +72,12 @@ class ToolError(TorchpinError):
     exit_code = TOOL
 
 
+class UnansweredError(TorchpinError):
+    """The input ended where a question was asked. Exit code 130, as for an interrupt."""
+
+    exit_code = INTERRUPTED
+
+
 def os_error_reason(error: OSError, otherwise: str = "this machine") -> str:
     """The file of an error, or `otherwise` where it names none, what is wrong with it, and what to do where that is known."""
     reason = f"{error.filename or otherwise}: {error.strerror or error}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from torchpin.controls import show_controls
+from torchpin.errors import UnansweredError
 from torchpin.output.console import console, print_lines, redacted
 from torchpin.output.volume import is_quiet, shown_message
 
@@ -40,7 +41,16 @@ def confirm(question: str) -> bool:
     """Asks a yes-or-no question on a terminal; True without asking where stdin or stdout is none."""
     if not _is_interactive():
         return True
-    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    return _ask(f"{question} [y/N] ").lower() in {"y", "yes"}
+
+
+def _ask(question: str) -> str:
+    """A line from the terminal. Raises UnansweredError where the input ends instead: questions come before any change."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        print_line("")  # the question's line has not ended
+        raise UnansweredError("not answered; nothing was changed") from None
 
 
 def _is_interactive() -> bool:
@@ -54,7 +64,7 @@ def ask_reason(opening: Opening) -> str:
         return ""
     print_line(opening.message)
     otherwise = "keep the present one" if opening.is_review else "leave it open"
-    return input(f"Reason for {opening.key} (empty: {otherwise}): ").strip()
+    return _ask(f"Reason for {opening.key} (empty: {otherwise}): ")
 
 
 def ask_value(value: OpenValue) -> str:
@@ -62,7 +72,7 @@ def ask_value(value: OpenValue) -> str:
     if not _is_interactive():
         return ""
     print_notice(f"{value.key}: {value.text}")
-    return input(f"{value.key}, such as {value.example} (empty: leave it open): ").strip()
+    return _ask(f"{value.key}, such as {value.example} (empty: leave it open): ")
 
 
 def print_raw(content: str) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.results import FINDING, WARNING, make_result
 from torchpin.adopt.draft import Adoption
+from torchpin.adopt.draft_values import OpenValue
 from torchpin.bump.model import Move, Opening, Plan
 from torchpin.commands.adopt import Adopted
 from torchpin.commands.facts import FactsReport
 from torchpin.commands.fix import FixedFile
+from torchpin.errors import INTERRUPTED, UnansweredError
 from torchpin.facts import DatedRow, SectionAge
 from torchpin.lint.matches import Match
 from torchpin.output import adoption, answers, facts_report, plans, tables, terminal
@@ -209,6 +213,23 @@ def test_a_service_that_has_all_already_and_one_called_like_a_package(
         "lora: nothing to change: torch is already at 2.8.0",
         "service vllm: held back: vllm==1 requires torch==2",
     ]
+
+
+def test_an_input_that_ends_at_a_question_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr(terminal, "_is_interactive", lambda: True)
+    value = OpenValue(key="python", text="no line tells it", example="3.11.9")
+    for ask in (
+        partial(terminal.confirm, "Do this?"),
+        partial(terminal.ask_reason, Opening(key="CUDA", message="CUDA 12.8 deviates")),
+        partial(terminal.ask_value, value),
+    ):
+        with pytest.raises(UnansweredError, match=r"^not answered; nothing was changed$") as raised:
+            ask()
+        assert raised.value.exit_code == INTERRUPTED
+        assert capsys.readouterr().out.endswith(" \n")
 
 
 def test_a_reason_is_asked_for_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
