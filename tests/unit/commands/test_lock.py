@@ -72,8 +72,13 @@ def test_an_edited_lock_is_named_before_anything_is_resolved(
     environments = select_environments(repo.services, service="lora")
     (repo.root / path).write_text(text + "mine==1.0\n")
     repo = workspace.open_repository(repo.root)
-    asked = []
-    monkeypatch.setattr(lock, "resolve_all", lambda *_, **__: asked.append("once") or ((), {}))
+    asked: list[str] = []
+
+    def resolve_all(*_: object, **__: object) -> tuple[tuple[()], dict[str, str]]:
+        asked.append("once")
+        return (), {}
+
+    monkeypatch.setattr(lock, "resolve_all", resolve_all)
     with pytest.raises(FindingsError) as error:
         lock.lock(repo, environments)
     first, *lines, last = str(error.value).splitlines()
