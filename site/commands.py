@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torchpin.cli.groups import GROUPS
 from torchpin.cli.main import namespace
 from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from invoke import Task
     from invoke.parser.argument import Argument
 
 COMMANDS = "docs/COMMANDS.md"
-# The README lists the commands in the same groups.
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Look at what you have": ("check", "adopt", "judge", "explain", "support"),
-    "Describe": ("init", "new", "add", "remove", "schema", "eject"),
-    "Lock": ("lock", "outdated", "audit", "export"),
-    "Build and run": ("clone", "render", "plan", "build", "bake", "affected", "install", "run", "freeze"),
-    "Update": ("bump", "diff"),
-    "Verify and document": ("verify", "document", "services", "report", "why"),
-    "torchpin itself": ("doctor", "completion", "facts"),
-}
 _OPENING = """\
 # Commands
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke import Task
+
+_OPTION = re.compile(r"--(?:help|list|version)(?![-\w])")  # those of invoke's own that a user of torchpin needs
 
 
 class CommandProgram(Program):
@@ -62,6 +65,23 @@ class CommandProgram(Program):
             )
         )
         raise Exit
+
+    def print_help(self) -> None:
+        """The commands by groups, then the options that matter before a command."""
+        from torchpin.cli.groups import GROUPS
+        from torchpin.output.terminal import print_raw
+
+        print_raw(
+            f"Usage: {self.binary} COMMAND [--options]; `{self.binary} COMMAND --help` shows the options\n\n"
+        )
+        for group, names in GROUPS.items():
+            print_raw(f"{group}:\n")
+            docs = {name: inspect.getdoc(self.collection[name]) or "" for name in names}
+            self.print_columns([(name, text.partition("\n")[0]) for name, text in docs.items()])
+        print_raw("Options:\n")
+        self.print_columns(
+            [row for row in self.initial_context.help_tuples() if _OPTION.search(row[0]) is not None]
+        )
 
     def print_task_help(self, name: str) -> None:
         """Usage with the positional arguments, what the task does, and its options."""

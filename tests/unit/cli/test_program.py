@@ -10,6 +10,7 @@ import pytest
 from invoke import Program, task
 
 from torchpin.cli.entry import is_invoke
+from torchpin.cli.groups import GROUPS
 from torchpin.cli.main import main, namespace
 from torchpin.cli.program import combined, torchpin_program
 
@@ -62,6 +63,19 @@ def test_every_task_shows_its_help(
     page = " ".join(out.split())  # its text and columns are wrapped
     assert " ".join((namespace[task].__doc__ or "").split()) in page
     assert [text for text in namespace[task].help.values() if text not in page] == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_the_help_of_the_program_begins_with_the_commands_by_groups(
+    arguments: tuple[str, ...], run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = run("torchpin", *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: torchpin COMMAND [--options]")
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(NAMES)
+    assert list(GROUPS) == [line[:-1] for line in out.splitlines() if line[:-1] in GROUPS]
+    assert out.index("\n  check ") < out.index("\n  facts ") < out.index("\nOptions:\n")
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
