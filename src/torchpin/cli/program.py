@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from invoke import Task
 
-_OPTION = re.compile(r"--(?:help|list|version)(?![-\w])")  # those of invoke's own that a user of torchpin needs
+# Those of invoke's own options that a user of torchpin needs.
+_OPTION = re.compile(r"--(?:help|list|version)(?![-\w])")
 
 
 class CommandProgram(Program):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from torchpin.checks.verdict_text import count_findings
-from torchpin.output.console import console, print_lines
+from torchpin.output.console import console, print_hanging, print_lines
 from torchpin.output.documents import print_document
 from torchpin.output.findings import match_entry, print_entry, print_results
 from torchpin.output.terminal import print_raw
@@ -48,7 +48,7 @@ def print_steps(steps: Sequence[str]) -> None:
     if steps:
         print_lines(out, Text("left to do:"))
     for number, step in enumerate(steps, start=1):
-        print_lines(out, Text(f"  {number}. {step}"))
+        print_hanging(out, Text(f"  {number}. {step}"), len(f"  {number}. "))
 
 
 def print_adoption_json(adoption_result: Adopted) -> None:
