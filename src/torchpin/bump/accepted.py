@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from torchpin.bump.comments import mentions
 from torchpin.bump.known_reasons import is_generated
 from torchpin.bump.model import Opening
 from torchpin.checks import run
@@ -180,7 +180,7 @@ def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: 
     """Reasons without a deviation are removed; a new deviation, and a reason that mentions a changed value, ask for another."""
     reasons = {_component_key(reason.component): reason for reason in before.service.reasons}
     deviations, new_unmet = after.deviations, after.unmet_recommendations - before.unmet_recommendations
-    changed, old_values = _changed_components(before, after)
+    changed, old_values = changed_components(before, after)
     resolved, messages, openings, changes, notes = [], [], list[Opening](), [], []
     for key, reason in reasons.items():
         if key not in deviations and key in before.deviations and after.is_locked:
@@ -191,11 +191,12 @@ def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: 
             f"{requirement} ({recommender})" for name, recommender, requirement in new_unmet if name == key
         )
         existing = reasons.get(key)
-        is_outdated = existing and _mentions(f"{existing.because} {existing.evidence}", old_values)
+        is_outdated = existing and mentions(f"{existing.because} {existing.evidence}", old_values)
         if recommendations or (is_outdated and key in changed):
             message = _deviation_message(deviation, recommendations)
-            messages.append(message)
             written, opening = _written_reason(deviation, message, existing, reasoning)
+            if recommendations or not written:  # a reason that is written anew mentions nothing that changed
+                messages.append(message)
             openings += [opening] if opening else []
             if written:
                 component = existing.component if existing else deviation.component
@@ -230,19 +231,19 @@ def _written_reason(
     return ({"because": given, "evidence": reasoning.evidence} if given else {}), opening
 
 
-def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:
+def changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:
     """The components whose value changes, and the values that go away, with and without their local version."""
     components_before, components_after = before.components, after.components
     changed = {key for key in components_before if components_before[key] != components_after.get(key, set())}
-    removed_values = {
-        value for key in changed for value in components_before[key] - components_after.get(key, set())
-    }
+    removed_values: set[str] = set()
+    for key in changed:
+        old, new = components_before[key], components_after.get(key, set())
+        removed_values |= (old | _public_versions(old)) - (new | _public_versions(new))
     channels = {env.variant.channel for env, _ in before.locks.values()} - {
         env.variant.channel for env, _ in after.locks.values()
     }
-    return changed, removed_values | {value.partition("+")[0] for value in removed_values} | channels
+    return changed, removed_values | channels
 
 
-def _mentions(text: str, values: Iterable[str]) -> bool:
-    # a whole version: 2.5 is not mentioned by 2.5.1, nor by 12.5
-    return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", text) for value in values if value)
+def _public_versions(values: Iterable[str]) -> set[str]:
+    return {value.partition("+")[0] for value in values}

@@ -10,7 +10,7 @@ from torchpin.bump import predict
 from torchpin.bump.accepted import ServiceSnapshot
 from torchpin.checks import run
 from torchpin.checks.context import CheckContext
-from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.gpus import gpus_with_code, judge_gpu
 from torchpin.description.environments import select_environments
 from torchpin.lock import compare
 from torchpin.lock.layers import inputs_digest, layer_names, outdated_files
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 def with_effects(bump_plan: Plan, before: ServiceSnapshot, after: ServiceSnapshot) -> Plan:
     """A plan with what follows from its moves, apart from what people accept."""
     gained, lost = _gpu_changes(before, after)
+    possible, impossible = _possible_gpus(before, after)
     outdated_layers, present_bytes = _outdated_layers(before, after)
     return replace(
         bump_plan,
         also_changes=_also_changes(before, after, {move.what for move in bump_plan.moves}),
         gained=gained,
         lost=lost,
+        possible=possible,
+        impossible=impossible,
         outdated_layers=outdated_layers,
         present_bytes=present_bytes,
     )
@@ -69,6 +72,23 @@ def _gpu_changes(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple
 
     gpus_before, gpus_after = supported_gpus(before), supported_gpus(after)
     return tuple(sorted(gpus_after - gpus_before)), tuple(sorted(gpus_before - gpus_after))
+
+
+def _possible_gpus(
+    before: ServiceSnapshot, after: ServiceSnapshot
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The GPUs that no description lists, and that an environment can run on only after, and only before; in the facts' order."""
+    listed = {gpu.name for name in after.service.gpus if (gpu := facts.gpu(name))}
+    possible, impossible = set[str](), set[str]()
+    for env, _ in after.locks.values():
+        old_env = before.locks[env.name][0]
+        old, new = gpus_with_code(old_env), gpus_with_code(env)
+        possible |= new - old
+        impossible |= old - new
+    names = [gpu.name for gpu in facts.gpus() if gpu.name not in listed]
+    return tuple(name for name in names if name in possible), tuple(
+        name for name in names if name in impossible
+    )
 
 
 def _also_changes(before: ServiceSnapshot, after: ServiceSnapshot, moved_names: set[str]) -> tuple[str, ...]:

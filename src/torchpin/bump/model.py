@@ -56,7 +56,8 @@ class Plan:
 
     `is_conflict`: pins that contradict each other hold it back. `present`: the targets that it has already, as sentences.
     `also_changes`: packages that no description names, as far as facts predict them (triton, cuDNN); `resolved`, `new`:
-    findings and deviations, as sentences; `openings`: those of the new that people accept; `gained`, `lost`: GPUs;
+    findings and deviations, as sentences; `openings`: those of the new that people accept; `gained`, `lost`: GPUs that are listed;
+    `possible`, `impossible`: those that are not, and have code only after or only before;
     `outdated_layers`: the lock layers to be resolved again, `present_bytes`: their present size; `resolution`: how it is
     known whether the pins resolve, "" where nothing has to be resolved; `before`, `after`: the description's text.
     """
@@ -74,6 +75,8 @@ class Plan:
     openings: tuple[Opening, ...] = ()
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     outdated_layers: tuple[str, ...] = ()
     present_bytes: int = 0

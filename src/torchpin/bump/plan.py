@@ -13,9 +13,11 @@ from torchpin.bump.accepted import (
     DEVIATION_CHECKS,
     Reasoning,
     ServiceSnapshot,
+    changed_components,
     compute_acceptance,
     new_findings,
 )
+from torchpin.bump.comments import outdated_comments
 from torchpin.bump.effects import take_snapshot, with_effects
 from torchpin.bump.known_reasons import torch_reasons
 from torchpin.bump.model import BumpContext, Edit, HeldError, Move, Plan, PresentError, parse_service
@@ -201,14 +203,16 @@ def _with_acceptance(
 
 def _accept(item: _MovedService, reasoning: Reasoning, context: BumpContext) -> Plan:
     accepted = compute_acceptance(item.before, item.after, reasoning, context.today)
-    text = item.plan.moved_text
+    text, file = item.plan.moved_text, item.plan.file
+    _, old_values = changed_components(item.before, item.after)
+    written = apply_changes(text, accepted.changes, file=file) if accepted.changes else text
     return replace(
         with_effects(item.plan, item.before, item.after),
         resolved=accepted.resolved,
         new=accepted.new,
         openings=accepted.openings,
-        notes=accepted.notes,
-        after=apply_changes(text, accepted.changes, file=item.plan.file) if accepted.changes else text,
+        notes=(*accepted.notes, *outdated_comments(written, file, old_values)),
+        after=written,
     )
 
 

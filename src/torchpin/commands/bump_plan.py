@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torchpin.model import Source, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
+_LONGEST = 600  # characters of a message in a plan
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BumpRequest:
@@ -179,10 +181,25 @@ def resolve_plan(
     except ToolError as error:
         if not request.dry_run:
             raise
-        return _undecided(planned, unresolved, " ".join(str(error).split())[:300])
+        return _undecided(planned, unresolved, _as_sentence(str(error)))
     final = {bump_plan.service: bump_plan for bump_plan in update.plans}
     plans = tuple(final.get(bump_plan.service, bump_plan) for bump_plan in planned.plans)
     return replace(planned, plans=plans, update=update)
+
+
+def _as_sentence(text: str) -> str:
+    """The lines of a message as one; an indented line goes on with the one above it. Of a long message the last lines are left out."""
+    items: list[str] = []
+    for line in filter(str.strip, text.splitlines()):
+        words = " ".join(line.split())
+        if items and line[0].isspace():
+            items[-1] += f" {words}"
+        else:
+            items.append(words)
+    shown = items[:1]
+    while len(shown) < len(items) and len("; ".join([*shown, items[len(shown)]])) <= _LONGEST:
+        shown.append(items[len(shown)])
+    return "; ".join([*shown, *(["…"] if len(shown) < len(items) else [])])
 
 
 def _has_to_resolve(planned: PlannedBump, bump_plan: Plan) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from packaging.version import Version
+
 from torchpin import facts
 from torchpin.description.environments import MACHINES, has_own_torch, torch_build
 
 if TYPE_CHECKING:
     from torchpin.model import Environment
+
+_FIRST_TOOLKIT = Version("11.7")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,3 +131,26 @@ def unknown_gpu_text(name: str) -> str:
         return f"{name} can be one of several GPUs: {named}; write which"
     near = facts.near_gpus(name)
     return f"{name} is not in the facts" + (f" (did you mean {', '.join(near)}?)" if near else "")
+
+
+def gpus_with_code(env: Environment) -> frozenset[str]:
+    """Of the common GPUs and those that the service lists, the ones that the torch build has code for."""
+    gpus = {*facts.gpus(), *filter(None, map(facts.gpu, env.service.gpus))}
+    return frozenset(gpu.name for gpu in gpus if judge_gpu(env, gpu).status == "ok")
+
+
+def minimum_driver(gpu: facts.Gpu) -> tuple[str | None, str, str]:
+    """The oldest driver for a GPU, why, and the evidence; "": any driver; None: not in the facts."""
+    if gpu.min_driver:
+        return gpu.min_driver, "", gpu.citation
+    if gpu.capability is None:
+        return "", "", ""
+    toolkits = facts.toolkits_of(gpu.capability)
+    first = facts.driver(toolkits.min_toolkit) if toolkits else None
+    if toolkits is None or first is None:
+        # drivers.yaml begins with this CUDA: the driver of a later one knows what older ones compile for.
+        is_older = toolkits is not None and Version(toolkits.min_toolkit) < _FIRST_TOOLKIT
+        return "" if is_older else None, "", ""
+    # The branch of the driver of the first CUDA that knows the capability: no older branch knows the GPU.
+    reason = f": compute capability {gpu.capability} came with CUDA {toolkits.min_toolkit}"
+    return first.toolkit.partition(".")[0], reason, f"{first.citation}; {toolkits.citation}"

@@ -61,8 +61,8 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         "needs a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
         "note": (*plan.present, *plan.notes),
     }
-    if not (plan.gained or plan.lost):
-        print_line("  GPUs: the same as before")
+    if gpu_text := _gpu_text(plan):
+        print_line(f"  {gpu_text}")
     for label, messages in effects.items():
         for message in messages:
             print_line(f"  {label}: {message}")
@@ -71,6 +71,14 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         print_line(f"  resolution: {plan.resolution}")
     print_raw(plan.difference)
     _print_files(plan, generated)
+
+
+def _gpu_text(plan: Plan) -> str:
+    """That the listed GPUs stay, where they do, and what becomes of all others that facts know."""
+    parts = [] if plan.gained or plan.lost else ["GPUs listed: unchanged"]
+    parts += [f"newly possible: {', '.join(plan.possible)}"] if plan.possible else []
+    parts += [f"no longer possible: {', '.join(plan.impossible)}"] if plan.impossible else []
+    return "; ".join(parts)
 
 
 def _versions(move: Move) -> str:

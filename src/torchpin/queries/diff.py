@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from torchpin import facts, paths
-from torchpin.compat.gpus import judge_gpu
+from torchpin import paths
+from torchpin.compat.gpus import gpus_with_code
 from torchpin.compat.recommendations import compute_deviations
 from torchpin.description import read
 from torchpin.description.environments import select_environments
@@ -124,13 +124,12 @@ def _environment_snapshot(env: Environment | None, lock: Lock | None) -> Environ
     packages = _locked_packages(lock) if lock else None
     if env is None:
         return EnvironmentSnapshot(packages=packages, baseline=_lock_baseline(lock) if lock else {})
-    gpus = {*facts.gpus(), *filter(None, map(facts.gpu, env.service.gpus))}
     return EnvironmentSnapshot(
         service=env.service.name,
         packages=packages,
         baseline=_description_baseline(env),
         has_description=True,
-        gpus=frozenset(gpu.name for gpu in gpus if judge_gpu(env, gpu).status == "ok"),
+        gpus=gpus_with_code(env),
         deviations=frozenset(deviation.component for deviation in compute_deviations(env, lock)),
     )
 

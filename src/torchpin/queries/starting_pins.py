@@ -11,7 +11,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.compat import partners
 from torchpin.compat.builds import candidate_builds
-from torchpin.compat.gpus import unknown_gpu_text
+from torchpin.compat.gpus import minimum_driver, unknown_gpu_text
 from torchpin.compat.pins import torch_metadata
 from torchpin.description.environments import with_build
 from torchpin.errors import InputError
@@ -182,9 +182,23 @@ def _choose_build(env: Environment, request: PinRequest, releases: Sequence[Vers
     code = f"has code for {', '.join(request.gpus)}; " if request.gpus else ""
     others = "the lowest CUDA, and so the oldest driver, of the channels with this release"
     ended = " that still get releases" if not best.ended and any(row.ended for row in rows) else ""
-    driver = facts.driver(best.cuda or "")
-    floor = f"; NVIDIA driver {driver.family} or newer" if driver and driver.family else ""
+    floor = _driver_text(best.cuda or "", request.gpus)
     return channels[best.name], f"torch {newest} on {best.name}: {code}{others}{ended}{floor}"
+
+
+def _driver_text(cuda: str, gpus: Sequence[str]) -> str:
+    """The oldest driver that runs a CUDA and knows the GPUs, with which of them asks for it; "" where facts tell none."""
+    driver = facts.driver(cuda)
+    minimums = {driver.family: f"CUDA {cuda.partition('.')[0]}"} if driver and driver.family else {}
+    for name in gpus:
+        gpu = facts.gpu(name)
+        minimum = minimum_driver(gpu)[0] if gpu else None
+        if minimum:
+            minimums.setdefault(minimum, name)
+    if not minimums:
+        return ""
+    highest = max(minimums, key=Version)
+    return f"; NVIDIA driver {highest} or newer, which {minimums[highest]} requires"
 
 
 def _recorded(env: Environment, builds: Sequence[Build]) -> list[Build]:

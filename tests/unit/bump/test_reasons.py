@@ -145,6 +145,14 @@ def test_a_reason_of_people_is_replaced_by_another_one_of_theirs_alone() -> None
     assert "for all" not in lora.after
 
 
+def test_a_reason_that_is_written_anew_is_said_to_mention_nothing_old() -> None:
+    outdated = "the recorded reason mentions the previous version"
+    for reasons, is_outdated in (({}, True), ({"base": "The newer image"}, False)):
+        zopilot = plans("torch==2.7.1", channel="cu128", reasons=reasons, services=("zopilot",))["zopilot"]
+        about_base = [message for message in zopilot.new if message.startswith("base ")]
+        assert any(message.endswith(outdated) for message in about_base) is is_outdated
+
+
 def test_what_was_written_from_facts_is_written_again() -> None:
     at_2_7 = plans("torch==2.7.1", services=("lora",))["lora"].after
     lora = plan_text(LORA, at_2_7, "torch==2.8.0")

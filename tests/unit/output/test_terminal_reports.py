@@ -162,12 +162,14 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
 
 def test_a_verbose_plan_lists_all_files_and_packages(capsys: pytest.CaptureFixture[str]) -> None:
     moved = tuple(f"p{number} 1 -> 2 in lora-gpu" for number in range(12))
-    plan = replace(PLAN, also_changes=moved, gained=(), lost=())
+    plan = replace(
+        PLAN, also_changes=moved, gained=(), lost=(), possible=("L4", "B200"), impossible=("V100",)
+    )
     for verbose in (False, True):
         with task_output("bump", verbose=verbose):
             plans.print_plans([plan], TITLE, {"lora": ["docs/PINNING.md"]})
         lines = capsys.readouterr().out.splitlines()
-        assert "  GPUs: the same as before" in lines
+        assert "  GPUs listed: unchanged; newly possible: L4, B200; no longer possible: V100" in lines
         assert ("    p11  1 -> 2" in lines) is verbose
         assert ("    and 2 more; `-v` lists them" in lines) is not verbose
         assert ("  generated: docs/PINNING.md" in lines) is verbose

@@ -44,6 +44,20 @@ def test_channel_python_and_partner_follow_from_the_gpu_and_the_series(
 
 
 @pytest.mark.parametrize(
+    ("gpu", "floor"),
+    [
+        ("B200", "NVIDIA driver 570.133.20 or newer, which B200 requires"),
+        ("H100", "NVIDIA driver 525 or newer, which CUDA 12 requires"),
+    ],
+)
+def test_the_driver_is_the_highest_that_the_cuda_or_a_gpu_requires(gpu: str, floor: str) -> None:
+    (reason,) = (
+        reason for reason in choose_pins(PinRequest(gpus=(gpu,), torch="2.8"), PYTHONS).reasons if "driver" in reason
+    )  # fmt: skip
+    assert reason.endswith(f"; {floor}")
+
+
+@pytest.mark.parametrize(
     ("python", "reason"),
     [
         ("3.12", "Python 3.12.10: the newest patch release of 3.12 that uv installs"),

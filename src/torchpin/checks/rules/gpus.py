@@ -11,7 +11,14 @@ from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.base_torch import image_changes, image_with_code, torch_version
 from torchpin.compat.builds import build_changes, build_with_code
-from torchpin.compat.gpus import GpuVerdict, is_cpu_variant, is_integrated, judge_gpu, unknown_gpu_text
+from torchpin.compat.gpus import (
+    GpuVerdict,
+    is_cpu_variant,
+    is_integrated,
+    judge_gpu,
+    minimum_driver,
+    unknown_gpu_text,
+)
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
 
@@ -21,8 +28,6 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.facts.rows import Driver
     from torchpin.model import Change, Environment, Finding
-
-_FIRST_TOOLKIT = Version("11.7")
 
 
 @check("GPU001", "the torch build has no code for a described GPU", judge=True)
@@ -241,30 +246,13 @@ def _check_gpu_drivers(
             )
             yield Unknown(message=message, about=name)
             continue
-        minimum, reason, evidence = _minimum_driver(gpu)
+        minimum, reason, evidence = minimum_driver(gpu)
         if minimum is None:
             yield Unknown(message=f"the driver that {name} requires is not in the facts", about=name)
         elif minimum and Version(driver) < Version(minimum):
             message = f"driver {driver} is too old: {name} requires {minimum} or later{reason}"
             help_text = f"update the driver on hosts with {name} to {minimum} or later"
             yield finding(env, location, message, help=help_text, about=name, evidence=evidence)
-
-
-def _minimum_driver(gpu: facts.Gpu) -> tuple[str | None, str, str]:
-    """The oldest driver for a GPU, why, and the evidence; "": any driver; None: not in the facts."""
-    if gpu.min_driver:
-        return gpu.min_driver, "", gpu.citation
-    if gpu.capability is None:
-        return "", "", ""
-    toolkits = facts.toolkits_of(gpu.capability)
-    first = facts.driver(toolkits.min_toolkit) if toolkits else None
-    if toolkits is None or first is None:
-        # drivers.yaml begins with this CUDA: the driver of a later one knows what older ones compile for.
-        is_older = toolkits is not None and Version(toolkits.min_toolkit) < _FIRST_TOOLKIT
-        return "" if is_older else None, "", ""
-    # The branch of the driver of the first CUDA that knows the capability: no older branch knows the GPU.
-    reason = f": compute capability {gpu.capability} came with CUDA {toolkits.min_toolkit}"
-    return first.toolkit.partition(".")[0], reason, f"{first.citation}; {toolkits.citation}"
 
 
 def _check_runtime_gate(
