@@ -178,7 +178,8 @@ def _require_generated(repo: Repository, edited: list[str], record_edits: list[s
     edits += [":".join(line.split(":")[:2]) for line in record_edits]
     if edits:
         raise InputError(
-            f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
+            f"edited since the update: {', '.join(edits)}; set these edits aside (`git stash`, or revert them), run "
+            "`invoke bump --undo` again, then make them again; nothing was changed"
         )
 
 

@@ -122,7 +122,7 @@ def test_an_edit_of_a_generated_section_is_in_the_way(path: str, updated: Reposi
     number = next(number for number, line in enumerate(lines) if line.startswith("<!-- begin generated: "))
     (updated.root / path).write_text("\n".join([*lines[: number + 1], "MINE", *lines[number + 1 :]]))
     before = tree(updated.root)
-    with pytest.raises(InputError, match=rf"^edited since the update: .*{path}:{number + 2}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: .*{path}:{number + 2}; set these"):
         undo.undo(updated)
     assert tree(updated.root) == before
 
@@ -147,7 +147,7 @@ def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> No
     before = {record: "torch==2.4.0\n", ENTRY.file: None}
     undo.write_update_files(updated, {record: "torch==2.7.1\n"}, before, {}, ENTRY)
     append(updated.root, record, "mine==1\n")
-    with pytest.raises(InputError, match=rf"^edited since the update: .*{record}:2; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: .*{record}:2; set these"):
         undo.undo(updated)
     writer.write(updated, {record: "torch==2.7.1+later\n"})  # a later build
     undo.undo(updated)
@@ -157,7 +157,7 @@ def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> No
 def test_a_comment_in_the_record_of_the_update_is_in_the_way(updated: Repository) -> None:
     append(updated.root, ENTRY.file, "# mine\n")
     line = (updated.text(ENTRY.file) or "").count("\n")
-    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{line}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{line}; set these"):
         undo.undo(updated)
 
 
@@ -232,7 +232,7 @@ def test_an_edit_of_the_entry_is_in_the_way(before: str, after: str, updated: Re
     (updated.root / ENTRY.file).write_text(text.replace(before, after.replace("note:", "told:"), 1))
     number = text[: text.index(before)].count("\n") + 1
     edited = tree(updated.root)
-    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{number}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{number}; set these"):
         undo.undo(updated)
     assert tree(updated.root) == edited
     (updated.root / ENTRY.file).write_text(text)
@@ -243,7 +243,7 @@ def test_a_record_of_another_name_is_in_the_way(updated: Repository) -> None:
     renamed = paths.bump_path("mine")
     (updated.root / ENTRY.file).rename(updated.root / renamed)
     edited = tree(updated.root)
-    with pytest.raises(InputError, match=rf"^edited since the update: {renamed}:1; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: {renamed}:1; set these"):
         undo.undo(updated)
     assert tree(updated.root) == edited
 
@@ -359,7 +359,7 @@ def test_an_edit_of_the_record_of_an_updates_image_is_in_the_way(
     record = paths.freeze_path("lora-gpu")
     append(updated.root, record, "mine==1\n")
     line = (updated.text(record) or "").count("\n")
-    with pytest.raises(InputError, match=rf"^edited since the update: {record}:{line}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: {record}:{line}; set these"):
         undo.undo(updated)
 
 
@@ -402,7 +402,10 @@ def test_a_build_that_fails_is_told_before_what_is_in_the_way(
     message = fail_bump(updated, monkeypatch, lambda: append(updated.root, LORA, "# mine\n"))
     assert message.splitlines() == [
         "the build failed",
-        f"the update was not rolled back: edited since the update: {LORA}; revert these edits first, nothing was changed",
+        (
+            f"the update was not rolled back: edited since the update: {LORA}; set these edits aside (`git stash`, or revert them), run "
+            "`invoke bump --undo` again, then make them again; nothing was changed"
+        ),
         "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`",
     ]
 
