@@ -12,7 +12,7 @@ from torchpin.checks.report import entries
 from torchpin.checks.verdict_text import summary_sentence
 from torchpin.controls import show_controls
 from torchpin.output.machine_readable import CHECKS_URL, place_of
-from torchpin.queries.diff import download_change, format_size, named_changes
+from torchpin.queries.diff import download_change, download_total, named_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,10 +59,9 @@ def differences_markdown(differences: Sequence[Difference]) -> Iterator[str]:
 
 
 def _facts(difference: Difference) -> Iterator[str]:
-    gained, lost = format_size(difference.added_bytes), format_size(difference.removed_bytes)
     unknown = f"; {difference.unknown_sizes} files of unknown size" if difference.unknown_sizes else ""
     if difference.packages:
-        yield f"- download: -{lost}, +{gained}{unknown}"
+        yield f"- download: {download_total(difference)}{unknown}"
     for title, names in named_changes(difference).items():
         yield f"- {title}: {', '.join(names)}"
     for note in difference.notes:

@@ -350,6 +350,14 @@ def download_change(move: ItemChange) -> str:
     return ", ".join([*lost, *gained])
 
 
+def download_total(difference: Difference) -> str:
+    """What a difference does to the download: `-209.5 MB, +155.6 MB`, without what is nothing; `0` where both are."""
+    removed, added = difference.removed_bytes, difference.added_bytes
+    lost = [f"-{format_size(removed)}"] if removed else []
+    gained = [f"+{format_size(added)}"] if added else []
+    return ", ".join([*lost, *gained]) or "0"
+
+
 def format_size(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB" if count else "0"
 
@@ -372,9 +380,7 @@ def summary_line(difference: Difference) -> str:
     parts = [f"packages: {', '.join(parts)}" if parts else "no package changed"]
     if difference.packages:
         unsized = f", and {difference.unknown_sizes} of unknown size" if difference.unknown_sizes else ""
-        parts.append(
-            f"download: -{format_size(difference.removed_bytes)}, +{format_size(difference.added_bytes)}{unsized}"
-        )
+        parts.append(f"download: {download_total(difference)}{unsized}")
     moved = [move.name for move in difference.baseline if move.kind == "moved"]
     parts += [f"moved: {', '.join(moved)}"] if moved else []
     parts += [f"{title}: {', '.join(names)}" for title, names in named_changes(difference).items()]

@@ -50,7 +50,7 @@ def test_a_difference_tells_pins_gpus_and_deviations_before_packages() -> None:
     assert [*differences_markdown([changed])] == [
         "### lora-gpu",
         "",
-        "- download: -0, +2.0 MB; 1 files of unknown size",
+        "- download: +2.0 MB; 1 files of unknown size",
         "- GPUs gained: B200",
         "- GPUs lost: V100",
         "- new deviations: CUDA",
