@@ -93,6 +93,8 @@ class Reader:
                 if error.problem == "but found another document"
                 else f"invalid YAML: {error.problem or error.context}"
             )
+            if "expected" in (error.problem or "") and "block" in (error.context or ""):
+                message += f"; check the indentation of line {line}"
             self.problems.append(self._problem(line, column, "", message))
             return None
         except yaml.reader.ReaderError as error:

@@ -153,7 +153,7 @@ def indent(text: str) -> str:
 
 
 def command_not_found(program: str) -> ToolError:
-    return ToolError(f"{program} is not installed; run `invoke doctor` for what to install")
+    return ToolError(f"{program} is not installed; install it, `invoke doctor` says how")
 
 
 @contextmanager

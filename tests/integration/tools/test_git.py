@@ -234,7 +234,7 @@ def test_an_address_that_runs_things_is_refused(root: Path, source: Source, url:
 def test_without_git_everything_says_so(
     root: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = "git is not installed; run `invoke doctor` for what to install"
+    message = "git is not installed; install it, `invoke doctor` says how"
     clone(root, source, NO_SETTINGS)
     absent = replace(source, path="third_party/other")
     monkeypatch.setenv("PATH", str(tmp_path))

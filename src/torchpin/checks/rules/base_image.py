@@ -10,7 +10,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.description.environments import base_path
+from torchpin.description.environments import base_path, cuda_version
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
@@ -112,7 +112,7 @@ def _nearest_fix(context: CheckContext, env: Environment) -> tuple[str, tuple[Ch
     name = facts.parse_image_name(env.base.image)
     best = _nearest_base(context, env, name)
     if best is None:
-        return "", ()
+        return _example_help(context, env, name), ()
     image = name.with_tag(best.tag)
     row = facts.base_image(image)
     recorded_digest = row.digest if row else None
@@ -126,17 +126,33 @@ def _nearest_fix(context: CheckContext, env: Environment) -> tuple[str, tuple[Ch
     return f"set {keys}, the nearest supported tag", changes
 
 
+def _example_help(context: CheckContext, env: Environment, name: facts.ImageName) -> str:
+    """The help for a tag of nvidia/cuda that names no CUDA: a supported one with the CUDA of the channel; "" for none."""
+    cuda = cuda_version(env)
+    if name.repository != "nvidia/cuda" or cuda is None:
+        return ""
+    best = _nearest_cuda(_candidates(context, env, name), f"{cuda}-base-ubuntu22.04")
+    if best is None or major_minor(best.cuda or "") != major_minor(cuda):
+        return ""
+    return f"choose a tag that exists, such as {name.with_tag(best.tag)}, for {env.variant.channel}"
+
+
 def _nearest_base(context: CheckContext, env: Environment, name: facts.ImageName) -> facts.BaseImage | None:
     """The image that is nearest to a name of nvidia/cuda or pytorch/pytorch, for the platform of the environment."""
-    candidates = [
+    candidates = _candidates(context, env, name)
+    if name.repository == "nvidia/cuda":
+        return _nearest_cuda(candidates, name.tag)
+    return _nearest_torch(candidates, name.tag) if name.repository == "pytorch/pytorch" else None
+
+
+def _candidates(context: CheckContext, env: Environment, name: facts.ImageName) -> list[facts.BaseImage]:
+    """The images of a repository that exist and get fixes, for the platform of the environment."""
+    return [
         row
         for row in facts.base_images(f"{name.repository}:")
         if row.listed and not row.withdrawn
         if not _end_of_life(row, context) and (not row.platforms or env.variant.platform in row.platforms)
     ]
-    if name.repository == "nvidia/cuda":
-        return _nearest_cuda(candidates, name.tag)
-    return _nearest_torch(candidates, name.tag) if name.repository == "pytorch/pytorch" else None
 
 
 def _nearest_cuda(candidates: list[facts.BaseImage], tag: str) -> facts.BaseImage | None:

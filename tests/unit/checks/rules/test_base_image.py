@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.base_images import PYTORCH, environment_on
-from support.checks import judge_check
+from support.checks import judge_check, make_torch
 from torchpin import facts
-from torchpin.model import Change
+from torchpin.model import Base, Change
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
@@ -119,3 +119,11 @@ def test_another_digest_than_the_recorded_is_unknown(environment: Environments) 
 @pytest.mark.parametrize("check", ["BAS001", "BAS002"])
 def test_the_lab_s_stand_in_is_not_judged(check: str, environment: Environments) -> None:
     assert judge_check(environment(), check, published={}).status == "not applicable"
+
+
+def test_a_tag_without_cuda_gets_an_example_for_the_channel(environment: Environments) -> None:
+    env = environment(base=Base(image="nvidia/cuda:latest"), channel="cu124", torch=make_torch("2.6.0"))
+    (finding,) = judge_check(env, "BAS001").findings
+    assert finding.help == (
+        "choose a tag that exists, such as nvidia/cuda:12.4.1-base-ubuntu22.04, for cu124"
+    )
