@@ -159,6 +159,20 @@ def test_findings_of_files_go_to_a_sarif_file(action: Action) -> None:
     assert "ADO001" in run.summary
 
 
+def test_findings_of_a_baseline_do_not_fail(action: Action) -> None:
+    (action.repository / "Dockerfile").write_text(
+        "FROM python:3.12\nRUN pip install torch>=2.5\n", encoding="utf-8"
+    )
+    check = (Path(sys.executable).parent / "torchpin", "check", "Dockerfile")
+    subprocess.run(
+        (*check, "--baseline", "known.json", "--write-baseline"),
+        cwd=action.repository, check=False, capture_output=True, timeout=120,
+    )  # fmt: skip
+    known = action.run(judge="false", verify="false", check="Dockerfile", baseline="known.json")
+    assert known.code == 0, known.log
+    assert action.run(judge="false", verify="false", check="Dockerfile").code == 1
+
+
 def test_what_is_out_of_date_fails_in_verify(action: Action) -> None:
     run = action.run(judge="false")
     assert run.code == 1
