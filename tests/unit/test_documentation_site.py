@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-import commands
 import picture
 import pytest
 import staging
@@ -16,6 +15,7 @@ import write
 import yaml
 
 from torchpin import facts
+from torchpin.cli.groups import GROUPS
 from torchpin.cli.main import namespace
 from torchpin.description.read import read_services
 
@@ -47,9 +47,7 @@ def test_what_is_made_from_commands_and_facts_is_up_to_date() -> None:
 
 
 def test_every_command_is_in_a_group() -> None:
-    assert sorted(name for names in commands.GROUPS.values() for name in names) == sorted(
-        namespace.task_names
-    )
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(namespace.task_names)
 
 
 # --- links -----------------------------------------------------------------------------------------------------------

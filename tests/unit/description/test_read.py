@@ -107,7 +107,10 @@ def test_a_budget_is_its_bytes(text: str, size: int) -> None:
         ("- a\n", "1:1: expected a mapping of keys, found a list"),
         ("lora", "1:1: expected a mapping of keys, found 'lora'"),
         ("a: b\n\tc: d\n", "2:1: invalid YAML: found a tab character that violates indentation"),
-        ("a:\n  - b\n  c: d\n", "3:3: invalid YAML: did not find expected '-' indicator; check the indentation of line 3"),
+        (
+            "a:\n  - b\n  c: d\n",
+            "3:3: invalid YAML: did not find expected '-' indicator; check the indentation of line 3",
+        ),
         ("a: *b\n", "1:4: invalid YAML: found undefined alias"),
         ("a: 1\n--- \nb: 1\n", "2:1: expected one YAML document, found another"),
         ("a: \x00", "1:1: invalid YAML: control characters are not allowed at character 3"),

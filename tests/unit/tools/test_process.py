@@ -21,6 +21,5 @@ def test_a_failure_tells_command_code_and_both_streams() -> None:
 
 def test_a_missing_program_is_named_with_the_command_that_helps() -> None:
     assert (
-        str(process.command_not_found("git"))
-        == "git is not installed; install it, `invoke doctor` says how"
+        str(process.command_not_found("git")) == "git is not installed; install it, `invoke doctor` says how"
     )
