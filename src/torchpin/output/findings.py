@@ -57,7 +57,8 @@ def print_results(
     """What is open, a paragraph each; then what is not shown, in a line of counts; then the verdict as a sentence.
 
     `notices`: messages that belong to no check. `counts`: what else is counted. `last`: the sentence, where it is not that of any checks; `failed`: it is bad news. With all evidence
-    what is waived, skipped and not applicable is listed; a quiet task shows errors, warnings and unknowns alone.
+    what is waived, skipped and not applicable is listed; a quiet task shows errors and warnings alone, and unknowns that
+    can be mended, such as the misspelled name of a GPU.
     """
     out = console(sys.stderr if to_stderr else sys.stdout)
     several = _services_with_variants(results)
@@ -92,7 +93,8 @@ def _same_entries(results: Sequence[Result]) -> list[list[Entry]]:
     hidden = _HIDDEN["quiet" if is_quiet() else "verbose" if is_verbose() else "normal"]
     groups: dict[Entry, list[Entry]] = {}
     for entry in entries(results):
-        if entry.kind not in hidden:
+        is_fact_missing = entry.kind == "unknown" and not entry.help
+        if entry.kind not in hidden and not (is_quiet() and is_fact_missing):
             text = replace(entry, location="", evidence="", environments=())
             groups.setdefault(text if entry.location else entry, []).append(entry)
     return [*groups.values()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.results import FINDING, NOTICE, WAIVER, WARNING, environments, make_result, open_results
+from torchpin.checks.registry import Unknown
 from torchpin.checks.report import Entry
 from torchpin.lint.matches import Match
 from torchpin.output import findings
@@ -141,11 +142,15 @@ def test_evidence_is_shown_by_a_verbose_task(capsys: pytest.CaptureFixture[str])
         assert ("  evidence: a source" in capsys.readouterr().out) is verbose
 
 
-def test_a_quiet_task_shows_errors_warnings_and_unknowns_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_task_shows_errors_warnings_and_what_can_be_mended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    misspelled = Unknown(message="no GPU 'B20O' is known", location="a.yaml:1:1", help="did you mean B200?")
     with task_output("judge", quiet=True):
         findings.print_results(open_results(), notices=[NOTICE_TEXT])
+        findings.print_results([make_result(unknown=(misspelled.message,), located=(misspelled,))])
     assert capsys.readouterr().out.splitlines() == [
-        *OPEN, "unknown[TOR001] lora-gpu: the files of cu128 are not in the facts", "",
+        *OPEN, "unknown[GPU001] a.yaml:1:1: no GPU 'B20O' is known", "  help: did you mean B200?", "",
     ]  # fmt: skip
 
 
