@@ -35,12 +35,14 @@ _NO_FILES = re.compile(
 class ProjectFolder:
     """Where a project's files are for the description. `paths`: all of them, below the project's folder.
 
-    `root`: the folder's path in the repository that gets the description, "" for its root; `ignored`: its .dockerignore files.
+    `root`: the folder's path in the repository that gets the description, "" for its root; `ignored`: its .dockerignore files;
+    `own`: files and folders at its root that torchpin writes, which no image needs.
     """
 
     paths: Collection[str] = ()
     root: str = ""
     ignored: IgnoreFiles = field(default_factory=IgnoreFiles)
+    own: Collection[str] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -171,6 +173,10 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
 def _top_level(copies: _Copies) -> list[str]:
     """The files at a repository's root that are the project's own."""
     names = {path.partition("/")[0] for path in copies.paths}
+    own = sorted(names & {*copies.folder.own})
+    names -= {*own}
+    if own:
+        copies.omitted.append(f"{', '.join(own)} (torchpin writes {'it' if len(own) == 1 else 'them'})")
     return sorted(name for name in names if not _NO_FILES.fullmatch(name) and name not in copies.taken)
 
 

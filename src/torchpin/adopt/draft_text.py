@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torchpin.model import Service
 
 _MOST_OMITTED = 500  # lines of the opening comment: people read them
+_MOST_ADDED = 40  # packages that a command names; it is read, and copied
 _MOST_FURTHER = 10  # further Dockerfiles that are named
 _PATHS = {"python": "python", "base": "base.image", "torch": "torch.version"}
 
@@ -121,8 +123,10 @@ def next_steps(
     if copy_to and service.files:
         steps.append(f"files: copy the project to {copy_to}, which `files:` takes from")
     if unpinned:
-        text = "left out, without a version; `--write services/NAME --resolve` pins them"
-        steps.append(f"layers: {count(len(unpinned), 'package')} {text}")
+        ways = f"`--write services/{service.name} --resolve` pins them"
+        if len(unpinned) <= _MOST_ADDED:
+            ways += f", or, once it is written, `invoke add {service.name} {shlex.join(unpinned)}`"
+        steps.append(f"layers: {count(len(unpinned), 'package')} left out, without a version; {ways}")
     left_out = len({*omitted}) - len(unpinned)
     if left_out:
         text = "which the comment above the description names; decide what of it is needed"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.adopt.draft_files import ProjectFolder
 from torchpin.commands.ignore_files import read_ignore_files
+from torchpin.commands.project_files import FolderTexts, read_file
 from torchpin.compat.pins import file_packages
 from torchpin.description import patterns
 from torchpin.errors import InputError
+from torchpin.lint.baseline import parse_baseline
 from torchpin.lock.cooldown import CutOff, newest_cutoff, pinned_packages
 from torchpin.project.image_files import ProjectPaths
 from torchpin.tools.git_checkout import last_change
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.adopt.draft_values import DraftAnswers
-    from torchpin.commands.project_files import FolderTexts
     from torchpin.description.policy import Policy
     from torchpin.model import Environment
 
+_DESCRIPTION = re.compile(r"services/[^/]+/service\.yaml")
 TODAY, _COMMIT = "today", "commit"
 _ANSWERS = {
     "python": patterns.ANY_PYTHON,
@@ -50,8 +53,52 @@ def project_folder(folder: Path, root: Path, name: str, files: FolderTexts) -> P
     relative_path = folder.resolve().relative_to(root.resolve()).as_posix() if inside else copy_to
     place = "" if relative_path == "." else relative_path
     return ProjectPlace(
-        folder=ProjectFolder(paths=ProjectPaths(files.paths), root=place, ignored=ignored), copy_to=copy_to
+        folder=ProjectFolder(
+            paths=ProjectPaths(files.paths), root=place, ignored=ignored, own=_own_files(folder, files.paths)
+        ),
+        copy_to=copy_to,
     )
+
+
+def _own_files(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """The files and folders at a project's root that torchpin writes; none in one without a description.
+
+    A file counts where it names torchpin or is a baseline of `check`, a folder where nothing of others is in it.
+    """
+    inner: dict[str, list[str]] = {}
+    for name in names:
+        inner.setdefault(name.partition("/")[0], []).append(name)
+    if not any(_DESCRIPTION.fullmatch(name) for name in inner.get(paths.SERVICES, ())):
+        return ()
+    folders = (
+        name for name in (paths.DOCKER, "docs") if name in inner and all(map(_is_generated, inner[name]))
+    )
+    files = (name for name in inner if inner[name] == [name] and _is_own_file(folder, name))
+    return (*folders, paths.SERVICES, paths.LOCKFILES, paths.RECORDS, *files)
+
+
+def _is_generated(path: str) -> bool:
+    environment = path.rpartition("/")[0].rpartition("/")[2]
+    return (
+        paths.is_document(path)
+        or path in {*paths.environment_paths(environment), paths.SCHEMA, paths.DOCKERFILE_TEMPLATE}
+        or path.startswith(f"{paths.RUNTIME}/")
+    )
+
+
+def _is_own_file(folder: Path, name: str) -> bool:
+    if name == paths.DEVIATIONS:
+        return True
+    if name not in {paths.TASKS, paths.NOXFILE} and not name.endswith(".json"):
+        return False
+    text = read_file(folder, name, FolderTexts()) or ""
+    if not name.endswith(".json"):
+        return "torchpin" in text
+    try:
+        parse_baseline(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_answers(answers: DraftAnswers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.commands import adopt, adopted_project, project_files
 from torchpin.description.policy import Policy
 from torchpin.errors import InputError
+from torchpin.lint.baseline import baseline_text
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -217,6 +219,48 @@ def test_files_are_named_where_they_lie_in_the_repository_or_where_they_have_to_
     outside = adopt.adopt(theirs, root=ROOT).adoption
     assert "- from: services/theirs/project/app.py\n  to: /app/app.py\n" in outside.text
     assert "files: copy the project to services/theirs/project, which `files:` takes from" in outside.steps
+
+
+def test_how_packages_without_a_version_are_pinned_is_said_with_their_ranges(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python:3.12-slim\nRUN pip install torch==2.7.1 'transformers>=4.48' pillow\n"
+    )
+    steps = adopt.adopt(tmp_path, root=tmp_path, name="api").adoption.steps
+    assert (
+        "layers: 2 packages left out, without a version; `--write services/api --resolve` pins them, "
+        "or, once it is written, `invoke add api 'transformers>=4.48' pillow`"
+    ) in steps
+
+
+OWN = {
+    "services/api/service.yaml": "name: api\n",
+    "lockfiles/api-gpu/00-torch.requirements.txt": "# torchpin lock of api-gpu, layer 00-torch\n",
+    "docker/api-gpu/Dockerfile": "# Made from services/api/service.yaml, its lock and Dockerfile.j2 by `invoke render`; do not edit.\n",
+    "docs/PINNING.md": "", "DEVIATIONS.md": "", "tasks.py": "from torchpin.cli.entry import invoke_tasks\n",
+    "noxfile.py": "import nox  # torchpin\n", "known.json": baseline_text((), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_adopted", [True, False])
+def test_what_torchpin_writes_is_not_copied_into_the_image(tmp_path: Path, is_adopted: bool) -> None:
+    project = {
+        "Dockerfile": "FROM python:3.12-slim\nRUN pip install torch==2.7.1\nWORKDIR /app\nCOPY . .\n",
+        "app.py": "", "data.json": "{}", "docs/mine.md": "",
+    }  # fmt: skip
+    files = {**project, **OWN, "tasks.py": OWN["tasks.py"] if is_adopted else "import celery\n"}
+    if not is_adopted:
+        del files["services/api/service.yaml"]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    draft = adopt.adopt(tmp_path, root=tmp_path, name="api").adoption.text
+    copied = set(re.findall(r"from: (\S+)", draft))
+    header = "# - left out: DEVIATIONS.md, docker, known.json, lockfiles, noxfile.py, services, tasks.py (torchpin writes them)"
+    assert (header in draft) == is_adopted
+    assert copied >= {"app.py", "data.json", "docs"}
+    assert (
+        copied.isdisjoint({"tasks.py", "noxfile.py", "known.json", "DEVIATIONS.md", "docker"}) == is_adopted
+    )
 
 
 @pytest.mark.parametrize(
