@@ -139,8 +139,9 @@ def test_the_action_and_the_hooks_have_what_the_page_about_ci_names() -> None:
     text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
     action, hooks = (yaml.safe_load(body) for _, body in FENCED.findall(text) if "torchpin/torchpin" in body)
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
-    assert {*action["steps"][1]["with"]} <= {*inputs}
-    assert {"strict", "require", "judge", "verify"} <= {*inputs}
+    assert {"push", "pull_request"} <= {*action[True]}  # YAML 1.1 reads `on` so
+    assert {*action["jobs"]["pins"]["steps"][1]["with"]} <= {*inputs}
+    assert {"strict", "require", "judge", "verify", "baseline"} <= {*inputs}
     offered = {
         hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     }
