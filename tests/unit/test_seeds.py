@@ -160,7 +160,7 @@ def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
     assert pinned_versions(service) == {"lightning": "2.0.0"}
 
 
-BUILD_FIX = '`channel: cu128` and torch\'s `version: "2.7.0"`'
+BUILD_FIX = '`channel: cu128` and torch\'s `version: "2.7.1"`'
 TODAY = date(2026, 11, 24)
 CLAIMS = [
     # (seed, variant, the false claim, check, about, part of the message, part of the help)

@@ -63,7 +63,7 @@ def _open_locked(part: Path, is_whole: Callable[[], bool]) -> IO[bytes] | None:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX)
             # whoever had the lock before may have renamed the file, or removed it
-            if part.exists() and part.stat().st_ino == os.fstat(opened.fileno()).st_ino and not is_whole():
+            if _is_same_file(part, opened) and not is_whole():
                 opened.seek(0, os.SEEK_END)
                 return opened
         except BaseException:
@@ -71,3 +71,10 @@ def _open_locked(part: Path, is_whole: Callable[[], bool]) -> IO[bytes] | None:
             raise
         opened.close()
     return None
+
+
+def _is_same_file(path: Path, opened: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(opened.fileno()))
+    except FileNotFoundError:
+        return False

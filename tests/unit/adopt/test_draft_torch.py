@@ -112,7 +112,7 @@ def test_answers_hold_against_what_the_lines_say() -> None:
 def test_a_python_without_its_patch_release_is_said_to_be_chosen() -> None:
     text = adopted(f"{SLIM}RUN pip install torch==2.6.0 {CU124}\n").text
     assert (
-        "- python: 3.11.13 (Dockerfile:1:1, python:3.11-slim-bookworm has it), chosen: 3.11 is said" in text
+        "- python: 3.11.13 (Dockerfile:1:1, python:3.11-slim-bookworm has it), chosen: 3.11 is given" in text
     )
     exact = adopted(
         "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN apt-get install -y python3-pip\nRUN pip install torch==2.6.0 "

@@ -39,7 +39,7 @@ def judged(text: str) -> list[Match]:
         ),
         (
             f"ENV TORCH_CUDA_ARCH_LIST=12.0\nRUN pip install {TORCH}\n",
-            "install `torch==2.7.0` with `--index-url https://download.pytorch.org/whl/cu128`, or do not compile for sm_120",
+            "install `torch==2.7.1` with `--index-url https://download.pytorch.org/whl/cu128`, or do not compile for sm_120",
         ),
         (f"RUN pip install {TORCH}\nRUN pip install triton==3.0.0\n", "use `triton==3.2.0`"),
         (f"RUN pip install {TORCH}\nRUN pip install diffusers==0.27.2\n", "install `huggingface-hub==0.25.2` too"),
