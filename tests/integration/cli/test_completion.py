@@ -47,7 +47,7 @@ _LINES = {
     "judge --gpu=H10": "--gpu=H100",
     "bump torch==2.7.": "torch==2.7.1 torch==2.7.0",
     "explain GPU00": "GPU001 GPU002 GPU003 GPU004",
-    "build --service lora --full": "--full-proof",
+    "build --service lora --full-p": "--full-proof",
 }
 
 
