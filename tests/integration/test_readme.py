@@ -159,7 +159,9 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     # torch-builds.md, waive.md
     "torchpin support": Run(text="lora-gpu"),
     "torchpin support --gpu B200": Run(text="lora-gpu"),
-    "torchpin judge --gpu B200": Run(text="error[GPU001] zopilot-gpu (--gpu B200): torch 2.5.1+cu124", code=1),
+    "torchpin judge --gpu B200": Run(
+        text="error[GPU001] zopilot-gpu (--gpu B200): torch 2.5.1+cu124", code=1
+    ),
     "torchpin new --service whisper --gpu B200 --torch 2.9": Run(
         text="done   services/whisper/service.yaml", place="changed"
     ),

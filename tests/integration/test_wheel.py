@@ -64,7 +64,9 @@ def test_the_whole_way_in_a_repository_of_ones_own(installed: Installed, empty_r
     subprocess.run(("git", "-C", root, "commit", "--quiet", "--message", "a"), check=True)
     assert "whisper" in installed.run(root, "torchpin", "services")
     installed.run(root, "nox", "-s", "verify", "--", "--service", "example")
-    assert "installed and verified" in installed.run(root, "invoke", "build", "--service", "example", "--lab")
+    assert "checked in the lab: 3 of 29 packages" in installed.run(
+        root, "invoke", "build", "--service", "example", "--lab"
+    )
     plan = installed.run(
         below, "torchpin", "bump", "torch==2.7.1", "--service", "example", "--dry-run", "--recorded"
     )

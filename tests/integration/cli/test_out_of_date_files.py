@@ -49,9 +49,7 @@ def test_no_character_of_a_lock_changes_unseen(name: str, part: float, copy: Pat
         shutil.rmtree(copy / KEPT)  # of the other parts the checks know what they found before
     change_character(copy, f"{LOCK}/{name}", int(len(path.read_text(encoding="utf-8")) * part))
     for task in ("lock", "render", "document"):
-        assert_check_fails(
-            copy, task, f"{LOCK}/{name}:", "run `invoke lock` to write it again, or restore it from git"
-        )
+        assert_check_fails(copy, task, f"{LOCK}/{name}:", "restore it: `git restore lockfiles/lora-gpu`")
 
 
 @pytest.mark.parametrize("name", LOCK_FILES)

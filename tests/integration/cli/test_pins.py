@@ -48,8 +48,8 @@ def test_the_judge_asks_no_network_and_no_process(committed: Path, monkeypatch: 
 def test_other_machines_can_be_asked_for(committed: Path) -> None:
     result = run_command(committed, "judge", "--service", "lora", "--gpu", "V100", "--driver", "470.57.02")
     assert result.code == 1
-    assert "--gpu V100: torch 2.7.1+cu128 has no code for V100 (compute capability 7.0)" in result.out
-    driver = "--driver 470.57.02: driver 470.57.02 runs CUDA 12.8 only by forward compatibility, with cuda-compat-12-8"
+    assert "(--gpu V100): torch 2.7.1+cu128 has no code for V100 (compute capability 7.0)" in result.out
+    driver = "(--driver 470.57.02): driver 470.57.02 runs CUDA 12.8 only by forward compatibility, with cuda-compat-12-8"
     assert driver in result.out
     assert "the pins of lora cannot work (" in result.out.splitlines()[-1]
 

@@ -21,8 +21,13 @@ def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
     draft = text[text.index("# Drafted from ") :]
     assert result.out.startswith(draft)
     assert (copy / "services/voice/smoke.py").is_file()
+    again = run_command(copy, "adopt", str(project), "--write", "services/voice")
+    assert again.code == 0, again.output  # the draft is still what it was
+    (copy / "services/voice/service.yaml").write_text(f"# mine\n{text}", encoding="utf-8")
     second = run_command(copy, "adopt", str(project), "--write", "services/voice")
-    assert (second.code, second.err) == (2, "services/voice already exists; choose another name\n")
+    assert second.code == 2
+    assert "exists and is not this draft; choose another name" in second.err
+    assert (copy / "services/voice/service.yaml").read_text(encoding="utf-8").startswith("# mine\n")
     assert json.loads(run_command(copy, "adopt", str(project), "--json").out)["matches"][0]["id"] == "ADO012"
 
 

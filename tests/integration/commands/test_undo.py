@@ -76,7 +76,9 @@ def test_an_update_in_a_stash_can_be_undone_when_it_is_back(updated: Repository)
 
 def test_an_update_that_was_finished_elsewhere_is_undone_once_git_has_it(updated: Repository) -> None:
     finish_elsewhere(updated)
-    with pytest.raises(InputError, match=rf"^edited since the update: .*{ENTRY.file}:\d+; revert"):
+    with pytest.raises(
+        InputError, match=rf"^edited since the update: .*{ENTRY.file}:\d+; set these edits aside"
+    ):
         undo.undo(updated)
     commit(updated.root)
     undo.undo(updated)
