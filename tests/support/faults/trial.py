@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from support.forks import Forks, StartedCommand
 
 END_SECONDS = 20  # for what a stopped command has started to end by itself
-# What a killed command leaves, and a later one clears, among the temporary files.
-_ABANDONED = re.compile(r"torchpin-[\w-]+")
+# What a killed command leaves, and a later one clears, among the temporary files; and the file of eight characters by which
+# Python's tempfile tries whether a folder can be written, if the kill comes in between.
+_ABANDONED = re.compile(r"torchpin-[\w-]+|[a-z0-9_]{8}")
 
 
 class FaultFound(Exception):  # noqa: N818 - it is what a trial is for
