@@ -56,9 +56,9 @@ def print_results(
 ) -> None:
     """What is open, a paragraph each; then what is not shown, in a line of counts; then the verdict as a sentence.
 
-    `notices`: messages that belong to no check. `counts`: what else is counted. `last`: the sentence, where it is not that of any checks; `failed`: it is bad news. With all evidence
-    what is waived, skipped and not applicable is listed; a quiet task shows errors and warnings alone, and unknowns that
-    can be mended, such as the misspelled name of a GPU.
+    `notices`: messages that belong to no check. `counts`: what else is counted. `last`: the verdict, where the results do not
+    give it; `failed`: it is bad news. A verbose task lists what is waived, skipped and not applicable; a quiet one shows errors,
+    warnings, and unknowns that can be mended, such as the misspelled name of a GPU.
     """
     out = console(sys.stderr if to_stderr else sys.stdout)
     several = _services_with_variants(results)

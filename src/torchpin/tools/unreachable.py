@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Settings
 
 _ADDRESS = re.compile(r"Failed to fetch: [`'\"]?((https?://[^/\s`'\"]+)[^\s`'\"]*)")
+_UNTRUSTED = "certificate not trusted"
 # What uv says of a connection that was not made; an answer with a status, such as 403, is none of these.
 _REASONS = MappingProxyType(
     {
@@ -20,6 +21,7 @@ _REASONS = MappingProxyType(
         r"connection refused": "connection refused",
         r"network is unreachable|no route to host": "no network",
         r"timed out": "no answer in time",
+        r"invalid peer certificate": _UNTRUSTED,
     }
 )
 
@@ -31,7 +33,10 @@ def unreachable_text(env: Environment, settings: Settings, output: str) -> str:
     if not (address and reason):
         return ""
     words = [f"  {VERBOSE_PREFIX}{line.strip()}" for line in output.splitlines()]
-    advice = _advice(env, settings, address[1])
+    if reason == _UNTRUSTED:  # uv's own hint is a flag that torchpin does not have
+        advice = "set SSL_CERT_FILE to the file of the certificates that this network uses"
+    else:
+        advice = _advice(env, settings, address[1])
     return "\n".join([f"cannot reach {address[2]} ({reason})", f"  help: {advice}", *words])
 
 

@@ -49,7 +49,12 @@ def test_the_help_is_about_the_address_that_was_asked() -> None:
     assert "or name a mirror (docs/mirrors.md)" in message("https://wheels.example.org/simple", "dns error")
 
 
-@pytest.mark.parametrize("reason", ["HTTP status client error (403 Forbidden)", "invalid peer certificate"])
-def test_an_index_that_answers_otherwise_keeps_the_words_of_uv(reason: str) -> None:
-    assert not message(OFFICIAL, reason)
+def test_a_certificate_of_the_network_is_to_be_named() -> None:
+    head, advice, *_ = message(OFFICIAL, "invalid peer certificate: UnknownIssuer").splitlines()
+    assert head == "cannot reach https://download.pytorch.org (certificate not trusted)"
+    assert advice == "  help: set SSL_CERT_FILE to the file of the certificates that this network uses"
+
+
+def test_an_index_that_answers_otherwise_keeps_the_words_of_uv() -> None:
+    assert not message(OFFICIAL, "HTTP status client error (403 Forbidden)")
     assert not unreachable_text(read_environment(DESCRIPTION), Settings(), "No solution found: dns error")
