@@ -49,13 +49,17 @@ def run_on_terminal(
     number: signal.Signals | None = None,
     timeout: float = 300,
 ) -> TerminalRun:
-    """Runs a command on a terminal of its own; with `interrupt_at` it gets a signal once this text was written."""
+    """Runs a command on a terminal of its own; with `interrupt_at` it gets a signal once this text was written.
+
+    The variables with which the caller's environment may give another size are not passed on.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env={**os.environ, "TERM": "xterm-256color", **(environ or {})},
+        env={**inherited, "TERM": "xterm-256color", **(environ or {})},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
