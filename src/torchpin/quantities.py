@@ -21,3 +21,8 @@ def format_bytes(number: int) -> str:
         if number >= unit:
             return f"{number / unit:,.{digits}f} {name}"
     return f"{number} B"
+
+
+def format_megabytes(number: float, *, digits: int = 0) -> str:
+    """310 MB, 7,215 MB: bytes in megabytes whatever their number, for sizes that are compared with each other."""
+    return f"{number / 1e6:,.{digits}f} MB"

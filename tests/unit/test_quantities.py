@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.quantities import count, format_bytes
+from torchpin.quantities import count, format_bytes, format_megabytes
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ def test_a_noun_agrees_with_its_number(number: int, text: str) -> None:
 )
 def test_bytes_are_shown_in_the_largest_unit_that_fits(number: int, text: str) -> None:
     assert format_bytes(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "text"),
+    [(0, 0, "0 MB"), (7_214_600_000, 0, "7,215 MB"), (209_540_000, 1, "209.5 MB")],
+)
+def test_megabytes_are_shown_whatever_their_number(number: int, digits: int, text: str) -> None:
+    assert format_megabytes(number, digits=digits) == text

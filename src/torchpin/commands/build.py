@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.plan import require_space
 from torchpin.commands.run_buildx import (
     BuildOptions,
+    ImageBuild,
     build_command,
     build_prefix,
     image_tags,
@@ -29,6 +31,7 @@ from torchpin.image.labels import image_labels
 from torchpin.lock.sealing import digest
 from torchpin.model import Outcome
 from torchpin.progress import step
+from torchpin.quantities import format_megabytes
 from torchpin.redaction import redact_credentials
 from torchpin.tools.buildx import NO_ATTESTATIONS
 from torchpin.workspace import generated, workspace
@@ -44,6 +47,19 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 __all__ = ["BuildOptions", "build", "built_tag", "parse_attestations", "with_engine_errors"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _BuildInputs:
+    """What an image is built from: the lock, its rendered files, and the labels beside those of its Dockerfile."""
+
+    lock: Lock
+    rendered: generated.Rendering
+    labels: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.rendered.image_key
 
 
 def build(
@@ -63,8 +79,8 @@ def build(
     if not chosen:
         raise InputError(f"no selected environment is for {options.platform}")
     standing = standing_images(repo, chosen, options) if standing is None else standing
-    rest = tuple(env for env in chosen if env.name not in standing)
-    built = _build_all(repo, rest, options, show_status, watch) if rest else ()
+    missing = tuple(env for env in chosen if env.name not in standing)
+    built = _build_all(repo, missing, options, show_status, watch) if missing else ()
     outcomes = {**standing, **{outcome.name: outcome for outcome in built}}
     return tuple(outcomes[env.name] for env in chosen)
 
@@ -103,7 +119,18 @@ def _build_all(
             buildx.expect_attestations(builder=options.builder)
         return for_each_environment(
             chosen,
-            lambda env: with_engine_errors(_build, client, repo, env, options, show_status, watch),
+            lambda env: with_engine_errors(
+                _build_and_record,
+                ImageBuild(
+                    client=client,
+                    # a copy that has read nothing yet: what it reads must not change until the record is written
+                    repo=replace(repo),
+                    env=env,
+                    options=options,
+                    show_status=show_status,
+                    watch=watch,
+                ),
+            ),
             workers=2,
         )
 
@@ -132,196 +159,163 @@ def load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rend
     return lock, rendered
 
 
-def _build(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    show_status: StatusCallback,
-    watch: EventCallback,
-) -> Outcome:
+def _build_and_record(build: ImageBuild) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
-    from torchpin.commands.assemble import pusher
-
-    # a copy that has read nothing yet: what it reads must not change until the record is written
-    repo = replace(repo)
+    repo, env, options = build.repo, build.env, build.options
     lock, rendered = load_fresh(repo, env)
-    labels = build_labels(repo, env, lock, rendered)
-    tags = image_tags(repo, env, rendered.image_key)
-    stored = _find_stored(client, repo, env, options, tags, rendered.image_key, show_status)
+    inputs = _BuildInputs(lock=lock, rendered=rendered, labels=build_labels(repo, env, lock, rendered))
+    tags = build.tags(inputs.key)
+    stored = _find_stored(build, inputs.key)
     if stored and stored.place == "registry":
-        publish(client, tags, rendered.image_key)
+        publish(build.client, tags, inputs.key)
         return Outcome(
             name=env.name,
             status="same",
             detail=f"in the registry already: {tags[0]}; `--pull` loads it",
         )
-    image: Any = stored.image if stored else None
-    before = image.id if image else ""
-    new = stored is None or (
-        stored.place == "engine"
-        and options.proves_all
-        and not kept_proofs.is_fully_proven(repo, env, rendered.image_key)
-    )
-    if new:
-        image = _make_image(client, repo, env, options, (lock, rendered, labels), show_status, watch)
-    recorded = image.id == before and is_recorded(repo, env, lock, rendered)
+    is_built = stored is None or _needs_full_proof(build, inputs.key, stored)
+    image = _make_image(build, inputs) if stored is None or is_built else stored.image
+    is_same_image = stored is not None and stored.image.id == image.id
+    recorded = is_same_image and is_recorded(repo, env, lock, rendered)
     if not recorded:
-        inputs = (lock, rendered)
-        with step(show_status, f"{env.name}: recording what the image holds"):
-            report = write_record(client, repo, env, inputs, image, tags, overwrite=options.overwrite)
-        for warning in () if repo.lacks_libraries else file_warnings(env, report):
-            show_status(warning)
-    pushed = ""
-    if options.push:
-        push = pusher(repo, env, image, show_status)
-        pushed = f", {publish(client, tags, rendered.image_key, again=options.no_cache, push=push)}"
+        _record(build, inputs, image)
+    pushed = f", {_push(build, inputs.key, image)}" if options.push else ""
     pulled = stored is not None and stored.place == "pulled"
-    status = _built_status(new=new, pulled=pulled, recorded=recorded)
-    detail = f"{status}: {tags[0]}, {image.attrs['Size'] / 1e6:,.0f} MB{pushed}"
+    status = _built_status(is_built=is_built, pulled=pulled, recorded=recorded)
+    detail = f"{status}: {tags[0]}, {format_megabytes(image.attrs['Size'])}{pushed}"
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
 
 
-def _built_status(*, new: bool, pulled: bool, recorded: bool) -> str:
+def _needs_full_proof(build: ImageBuild, key: str, stored: StoredImage) -> bool:
+    """Whether an image of the engine is built again, since a full proof is asked for that it did not have."""
+    return (
+        stored.place == "engine"
+        and build.options.proves_all
+        and not kept_proofs.is_fully_proven(build.repo, build.env, key)
+    )
+
+
+def _record(build: ImageBuild, inputs: _BuildInputs, image: Any) -> None:
+    """Writes the record of an image, and shows what its probe warns of."""
+    env = build.env
+    with step(build.show_status, f"{env.name}: recording what the image holds"):
+        report = write_record(
+            *(build.client, build.repo, env, (inputs.lock, inputs.rendered), image, build.tags(inputs.key)),
+            overwrite=build.options.overwrite,
+        )
+    for warning in () if build.repo.lacks_libraries else file_warnings(env, report):
+        build.show_status(warning)
+
+
+def _push(build: ImageBuild, key: str, image: Any) -> str:
+    """Pushes an image to the registry; what was done."""
+    from torchpin.commands.assemble import pusher
+
+    push = pusher(build.repo, build.env, image, build.show_status)
+    return publish(build.client, build.tags(key), key, again=build.options.no_cache, push=push)
+
+
+def _built_status(*, is_built: bool, pulled: bool, recorded: bool) -> str:
     """What happened to an image. `recorded`: its record was current already."""
-    if new:
+    if is_built:
         return "built and verified"
     origin = "pulled from the registry" if pulled else "already built and verified"
     return f"{origin}, {'nothing to do' if recorded else 'and recorded'}"
 
 
-def _make_image(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
-    show_status: StatusCallback,
-    watch: EventCallback,
-) -> Any:
+def _make_image(build: ImageBuild, inputs: _BuildInputs) -> Any:
     """The image that is built of what is locked, its sources cloned. Raises ToolError where another build moves its tag."""
     from torchpin.tools import docker
 
-    key = inputs[1].image_key
-    tag = image_tags(repo, env, key)[0]
-    for source in env.service.sources:
-        show_status(
-            f"{source.path}: {clone_source(repo, source, verify_tag=True, show_status=show_status)} at {source.version}"
-        )
-    _build_and_prove(client, repo, env, options, inputs, show_status, watch)
-    image = docker.find_image(client, tag, key)
+    tag, _ = build.tags(inputs.key)
+    for source in build.env.service.sources:
+        cloned = clone_source(build.repo, source, verify_tag=True, show_status=build.show_status)
+        build.show_status(f"{source.path}: {cloned} at {source.version}")
+    _build_and_prove(build, inputs)
+    image = docker.find_image(build.client, tag, inputs.key)
     if image is None:
         raise ToolError(f"{tag} is not the image that was built; build again")
     return image
 
 
-def _find_stored(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    tags: Sequence[str],
-    key: str,
-    show_status: StatusCallback,
-) -> StoredImage | None:
+def _find_stored(build: ImageBuild, key: str) -> StoredImage | None:
     """The image that need not be built, None where there is none; what is pushed anyway is left in the registry."""
+    options = build.options
     if options.no_cache:
         return None
     return find_stored(
-        *(client, env, tags, key),
-        registry=repo.settings.registry,
+        *(build.client, build.env, build.tags(key), key),
+        registry=build.repo.settings.registry,
         pull=options.pull or not options.push,
         required=options.push,
-        show_status=show_status,
+        show_status=build.show_status,
     )
 
 
-def _build_and_prove(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
-    show_status: StatusCallback,
-    watch: EventCallback,
-) -> None:
+def _build_and_prove(build: ImageBuild, inputs: _BuildInputs) -> None:
     """Builds or assembles an image and keeps its proof for the next one. Raises ToolError where the build or its proof fails.
 
     An image that exists loses its tags where a full proof of it fails.
     """
     from torchpin.tools import docker, image_files
 
-    lock, rendered, labels = inputs
-    tag, key, full = image_tags(repo, env, rendered.image_key)[0], rendered.image_key, options.proves_all
+    client, repo, env, options = build.client, build.repo, build.env, build.options
+    tag, latest = build.tags(inputs.key)
     if not options.builder:
-        require_space(client, repo, env, lock, image_tags(repo, env, key)[1])
-    context = kept_proofs.with_kept_proof(repo, env, rendered, builder=options.builder, full=full)
-    inputs = (lock, replace(rendered, context=context), labels)
+        require_space(client, repo, env, inputs.lock, latest)
+    rendered, builder = inputs.rendered, options.builder
+    context = kept_proofs.with_kept_proof(repo, env, rendered, builder=builder, full=options.proves_all)
+    inputs_with_proof = replace(inputs, rendered=replace(rendered, context=context))
     try:
         if options.assemble:
-            _assemble(client, repo, env, options, inputs, show_status, watch)
+            _assemble(build, inputs_with_proof)
         else:
-            _run_build(client, repo, env, options, inputs, show_status, watch)
+            _run_build(build, inputs_with_proof)
     except ToolError as error:
         if build_log.PROOF_FAILED in str(error):
-            docker.remove_tags(client, image_tags(repo, env, key))
+            docker.remove_tags(client, (tag, latest))
         raise
-    document = image_files.read_proof(client, tag, key)
+    document = image_files.read_proof(client, tag, inputs.key)
     if document is not None:
         full = context.files[plan.KEPT_PROOF] == plan.NOTHING_KEPT
-        kept_proofs.keep_proof(repo, env, rendered, document, builder=options.builder, full=full)
+        kept_proofs.keep_proof(repo, env, rendered, document, builder=builder, full=full)
 
 
-def _run_build(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
-    show_status: StatusCallback,
-    watch: EventCallback,
-) -> None:
+def _run_build(build: ImageBuild, inputs: _BuildInputs) -> None:
     """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
     from torchpin.tools import docker
 
-    lock, rendered, labels = inputs
+    env, lock = build.env, inputs.lock
     require_unique_packages(env, lock)
     lines, log = run_buildx(
-        *(client, repo, env, options, (rendered, labels), plan.step_sizes(env, lock), watch),
-        show_status=show_status,
+        build,
+        inputs.rendered,
+        inputs.labels,
+        sizes=plan.step_sizes(env, lock),
         packages={name: package.size or 0 for name, package in lock.all_packages.items()},
     )
     problem = _log_problem(env, lock, lines)
     if problem:
-        docker.remove_tags(client, image_tags(repo, env, rendered.image_key))
+        docker.remove_tags(build.client, build.tags(inputs.key))
         raise ToolError(f"{env.name}: {problem}; the image's tags were removed\nlog: {log}")
 
 
-def _assemble(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
-    show_status: StatusCallback,
-    watch: EventCallback,
-) -> None:
+def _assemble(build: ImageBuild, inputs: _BuildInputs) -> None:
     """Assembles an image; its prefix is built, unless it exists."""
     from torchpin.commands.assemble import Assembly, assemble_image
 
-    lock, rendered, labels = inputs
-    require_unique_packages(env, lock)
+    require_unique_packages(build.env, inputs.lock)
     assemble_image(
         Assembly(
-            client=client,
-            repo=repo,
-            env=env,
-            lock=lock,
-            rendered=rendered,
-            labels=labels,
-            tags=image_tags(repo, env, rendered.image_key),
-            build_prefix=lambda prefix: build_prefix(client, repo, env, options, prefix, watch, show_status),
-            show_status=show_status,
+            client=build.client,
+            repo=build.repo,
+            env=build.env,
+            lock=inputs.lock,
+            rendered=inputs.rendered,
+            labels=inputs.labels,
+            tags=build.tags(inputs.key),
+            build_prefix=partial(build_prefix, build),
+            show_status=build.show_status,
         )
     )
 

@@ -20,7 +20,7 @@ from torchpin.errors import FindingsError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
 from torchpin.paths import DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder, page_path
-from torchpin.quantities import count
+from torchpin.quantities import count, format_megabytes
 from torchpin.records import bump_log
 from torchpin.records.bump_log import BUILD, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
 from torchpin.records.freeze import freeze_changes
@@ -141,7 +141,7 @@ def _download_summary(before: Lock | None, after: Lock) -> str:
     size = sum(package.size or 0 for package in new_packages)
     unsized = sum(package.size is None for package in new_packages)
     unsized_note = f" and {unsized} of unknown size" if unsized else ""
-    return f"{count(len(new_packages), 'new file')} to download, {size / 1e6:,.0f} MB{unsized_note}"
+    return f"{count(len(new_packages), 'new file')} to download, {format_megabytes(size)}{unsized_note}"
 
 
 def write_update(

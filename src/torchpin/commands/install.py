@@ -22,7 +22,7 @@ from torchpin.image import plan
 from torchpin.image.steps import layer_steps
 from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
-from torchpin.quantities import count
+from torchpin.quantities import count, format_megabytes
 from torchpin.tools import files, git_export, package_files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv_progress import InstalledPackages
@@ -249,7 +249,7 @@ def _file_sizes(layer: LayerLock) -> dict[str, int]:
 def _size_note(layer: LayerLock) -> str:
     """`, 104 MB` of downloads; "" where the size of a file is not locked."""
     sizes = [package.size for package in layer.packages]
-    return f", {sum(filter(None, sizes)) / 1e6:.0f} MB" if all(sizes) else ""
+    return f", {format_megabytes(sum(filter(None, sizes)))}" if all(sizes) else ""
 
 
 def _install_sources(

@@ -64,6 +64,22 @@ class BuildOptions:
             raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageBuild:
+    """A build of one environment: the client of its engine, the options, and where it shows what it does."""
+
+    client: Any
+    repo: Repository
+    env: Environment
+    options: BuildOptions
+    show_status: StatusCallback
+    watch: EventCallback
+
+    def tags(self, key: str) -> tuple[str, str]:
+        """The tags of the image with an image key."""
+        return image_tags(self.repo, self.env, key)
+
+
 def parse_attestations(sbom: str | bool, provenance: str | bool) -> Attestations:
     """The attestations that `--sbom` and `--provenance` name; an option without a value is True.
 
@@ -90,15 +106,11 @@ def _prefix_tags(repo: Repository, key: str) -> tuple[str]:
 
 
 def run_buildx(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    rendered_and_labels: tuple[Rendering, Mapping[str, str]],
-    sizes: dict[str, int],
-    watch: EventCallback,
+    build: ImageBuild,
+    rendered: Rendering,
+    labels: Mapping[str, str],
     *,
-    show_status: StatusCallback,
+    sizes: dict[str, int],
     packages: Mapping[str, int] | None = None,
     is_prefix: bool = False,
 ) -> tuple[tuple[str, ...], Path]:
@@ -108,27 +120,26 @@ def run_buildx(
     """
     from torchpin.tools import buildx, engine_images
 
-    rendered, labels = rendered_and_labels
+    name, options = build.env.name, build.options
     version = buildx.expect_buildx()
-    buildx.expect_platform(env.variant.platform, builder=options.builder)
-    log = _log_path(repo, env, rendered.image_key)
-    watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
-    show_status(f"{env.name}: building; log: {log}")
+    buildx.expect_platform(build.env.variant.platform, builder=options.builder)
+    log = _log_path(build.repo, build.env, rendered.image_key)
+    build.watch(BuildStarted(environment=name, sizes=sizes, log=str(log)))
+    build.show_status(f"{name}: building; log: {log}")
     with ExitStack() as stack:
-        with step(show_status, f"{env.name}: preparing the build context"):
-            prepared = _prepared_context(client, repo, env, options, rendered)
-            context, machine = stack.enter_context(prepared)
+        with step(build.show_status, f"{name}: preparing the build context"):
+            context, machine = stack.enter_context(_prepared_context(build, rendered))
         command = build_command(
-            *(repo, env, labels, options, context, machine.secrets),
+            *(build.repo, build.env, labels, options, context, machine.secrets),
             is_prefix=is_prefix,
-            compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
+            compression="zstd" if not is_prefix and engine_images.keeps_blobs(build.client) else "",
             progress=buildx.RAW if buildx.reports_json(version) else "plain",
         )
-        with build_steps(show_status, env.name, sizes, packages) as show:
+        with build_steps(build.show_status, name, sizes, packages) as show:
 
             def follow(event: build_log.Event) -> None:
                 show(event)
-                watch(replace(event, environment=env.name))
+                build.watch(replace(event, environment=name))
 
             lines = buildx.build(command, log, follow)
     return lines, log
@@ -141,22 +152,23 @@ def _log_path(repo: Repository, env: Environment, key: str) -> Path:
 
 
 @contextmanager
-def _prepared_context(
-    client: Any, repo: Repository, env: Environment, options: BuildOptions, rendered: Rendering
-) -> Iterator[tuple[Path, MachineBuild]]:
+def _prepared_context(build: ImageBuild, rendered: Rendering) -> Iterator[tuple[Path, MachineBuild]]:
     """A temporary folder with the build context of a rendering, and the build as this machine needs it."""
     from torchpin.tools import builders, buildx
 
+    repo, service = build.repo, build.env.service
     with (
         temporary_folder() as folder,
-        buildx.secret_files(repo.settings, env.service.indexes) as secrets,
+        buildx.secret_files(repo.settings, service.indexes) as secrets,
     ):
-        uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
-        hashes = bool(secrets) and builders.hashes_for_secrets(client.version()["Version"], options.builder)
+        uv = uv_install.uv_for_platform(build.env.variant.platform, folder, repo.settings)
+        hashes = bool(secrets) and builders.hashes_for_secrets(
+            build.client.version()["Version"], build.options.builder
+        )
         machine = buildx.fit_machine(rendered.dockerfile, secrets, hashes=hashes)
         with buildx.assemble_context(
             *(repo.root, rendered.context, machine.dockerfile, uv),
-            service=env.service,
+            service=service,
             copied=rendered.copied,
             settings=repo.settings,
             machine_files=machine.files,
@@ -164,28 +176,16 @@ def _prepared_context(
             yield context, machine
 
 
-def build_prefix(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    options: BuildOptions,
-    rendered: Rendering,
-    watch: EventCallback,
-    show_status: StatusCallback,
-) -> str:
+def build_prefix(build: ImageBuild, rendered: Rendering) -> str:
     """The id of a prefix in the engine; one with this key is not built again."""
     from torchpin.tools import docker
 
-    (tag,) = _prefix_tags(repo, rendered.image_key)
-    image = None if options.no_cache else docker.find_image(client, tag, rendered.image_key)
+    (tag,) = _prefix_tags(build.repo, rendered.image_key)
+    image = None if build.options.no_cache else docker.find_image(build.client, tag, rendered.image_key)
     if image is None:
         labels = {docker.KEY_LABEL: rendered.image_key}
-        run_buildx(
-            *(client, repo, env, options, (rendered, labels), {}, watch),
-            show_status=show_status,
-            is_prefix=True,
-        )
-        image = client.images.get(tag)
+        run_buildx(build, rendered, labels, sizes={}, is_prefix=True)
+        image = build.client.images.get(tag)
     return str(image.id)
 
 

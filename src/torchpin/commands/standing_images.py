@@ -9,6 +9,7 @@ from torchpin.commands.judge import check
 from torchpin.commands.run_buildx import image_tags
 from torchpin.errors import TorchpinError
 from torchpin.model import Outcome
+from torchpin.quantities import format_megabytes
 from torchpin.tools import engine_socket
 from torchpin.tools.buildx import NO_ATTESTATIONS
 from torchpin.tools.docker import KEY_LABEL
@@ -49,10 +50,10 @@ def _standing_image(repo: Repository, env: Environment) -> Outcome | None:
             return None
         if not is_recorded(repo, env, lock, rendered):
             return None
-        size = image["Size"] / 1e6
+        size = format_megabytes(image["Size"])
     except (TorchpinError, AttributeError, KeyError, TypeError):  # of an answer that no engine gives
         return None
-    detail = f"already built and verified, nothing to do: {tag}, {size:,.0f} MB"
+    detail = f"already built and verified, nothing to do: {tag}, {size}"
     return Outcome(name=env.name, status="same", detail=detail)
 
 

@@ -12,6 +12,7 @@ from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.lock import file_format
+from torchpin.quantities import format_megabytes
 from torchpin.records.freeze import parse_freeze
 
 if TYPE_CHECKING:
@@ -345,21 +346,21 @@ def _download_changes(difference: Difference) -> Iterator[tuple[ItemChange, str]
 
 def download_change(move: ItemChange) -> str:
     """What a package's change does to the download: `-209.5 MB, +155.6 MB`."""
-    lost = [f"-{format_size(move.size_before)}"] if move.before else []
-    gained = [f"+{format_size(move.size_after)}"] if move.after else []
+    lost = [f"-{_format_size(move.size_before)}"] if move.before else []
+    gained = [f"+{_format_size(move.size_after)}"] if move.after else []
     return ", ".join([*lost, *gained])
 
 
 def download_total(difference: Difference) -> str:
     """What a difference does to the download: `-209.5 MB, +155.6 MB`, without what is nothing; `0` where both are."""
     removed, added = difference.removed_bytes, difference.added_bytes
-    lost = [f"-{format_size(removed)}"] if removed else []
-    gained = [f"+{format_size(added)}"] if added else []
+    lost = [f"-{_format_size(removed)}"] if removed else []
+    gained = [f"+{_format_size(added)}"] if added else []
     return ", ".join([*lost, *gained]) or "0"
 
 
-def format_size(count: int | None) -> str:
-    return "unknown" if count is None else f"{count / 1e6:,.1f} MB" if count else "0"
+def _format_size(count: int | None) -> str:
+    return "unknown" if count is None else format_megabytes(count, digits=1) if count else "0"
 
 
 def named_changes(difference: Difference) -> dict[str, tuple[str, ...]]:

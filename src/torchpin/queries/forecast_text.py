@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from torchpin.errors import InputError
+from torchpin.quantities import format_megabytes
 from torchpin.queries.forecast import Bytes
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _size(size: Bytes) -> str:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB" if count >= 10**7 else f"{count / 1e6:,.1f} MB"
+    return format_megabytes(count, digits=0 if count >= 10**7 else 1)
 
 
 def _optional(count: int | None) -> str:

@@ -15,6 +15,7 @@ from torchpin.compat.pins import cudnn_version
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
+from torchpin.quantities import format_megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ def _duplicate_finding(context: CheckContext, env: Environment, row: facts.BaseI
         if lock
         else 0
     )
-    size_note = f" ({size / 1e6:,.0f} MB of packages)" if size else ""
+    size_note = f" ({format_megabytes(size)} of packages)" if size else ""
     contents = "the CUDA toolkit" if "devel" in row.variant else "the CUDA runtime"
     versions = f"; the versions differ: {'; '.join(differences)}" if differences else ""
     has_other_major = row.cuda and row.cuda.partition(".")[0] != cuda.partition(".")[0]
