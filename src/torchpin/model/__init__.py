@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torchpin.model.environment import Environment
 from torchpin.model.findings import (
     Change,
     EditedValue,
@@ -25,20 +26,15 @@ from torchpin.model.lock import (
     Upstream,
     WheelContents,
 )
+from torchpin.model.packages import FileOrigin, Index, Layer, Package, PackageFile, package_path
 from torchpin.model.service import (
     AptRepository,
     Base,
     BuildStage,
     BuiltWheel,
     CopiedFiles,
-    Environment,
-    FileOrigin,
     Health,
-    Index,
-    Layer,
     Override,
-    Package,
-    PackageFile,
     Reason,
     Recommendation,
     Run,
@@ -47,7 +43,6 @@ from torchpin.model.service import (
     Torch,
     Variant,
     Waiver,
-    package_path,
 )
 
 __all__ = [

@@ -10,7 +10,8 @@ from torchpin import paths
 from torchpin.memory import remembered
 
 if TYPE_CHECKING:
-    from torchpin.model.service import FileOrigin, Reason
+    from torchpin.model.packages import FileOrigin
+    from torchpin.model.service import Reason
 
 
 # by channel, package and file name

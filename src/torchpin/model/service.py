@@ -1,29 +1,23 @@
-"""What a description says: a service with its parts, and the environments that it is built in."""
+"""What a description says: a service with its parts."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from packaging.requirements import Requirement
-
 from torchpin import paths
-from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
     from torchpin.model.findings import Position
+    from torchpin.model.packages import Index, Layer
 
-FileOrigin = Literal["", "address", "repository", "git"]
-
-# What builds leave in the folder of a Python project; it is no input of another one.
-_BUILD_RESULTS = ("build", "dist", "**/*.egg-info", "**/*.so", "**/*.o", "**/.venv")
 _NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
 
 
@@ -65,74 +59,6 @@ class Variant:
     channel: str
     platform: str
     base: Base | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Index:
-    """An index of packages beside PyPI and the channels; its address has no credentials."""
-
-    name: str
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageFile:
-    """Where a package comes from that is in no index: one of a wheel at `url`, a wheel of the repository at `path`, a git commit.
-
-    `sha256` is that of the wheel at `url`; `subdirectory` is the folder of the git repository that the package is in.
-    """
-
-    url: str = ""
-    sha256: str = ""
-    path: str = ""
-    git: str = ""
-    commit: str = ""
-    subdirectory: str = ""
-
-    @property
-    def filename(self) -> str:
-        """The name of the wheel; "" for a git commit."""
-        name = (self.url or self.path).rpartition("/")[2]
-        return re.sub("%([0-9A-Fa-f]{2})", lambda escape: chr(int(escape[1], 16)), name) if self.url else name
-
-    @property
-    def origin(self) -> FileOrigin:
-        return "address" if self.url else "repository" if self.path else "git"
-
-
-class Package(Requirement):
-    """An exact pin with more to say of it: the variants that it is for (all if empty), and its file if it is in no index."""
-
-    def __init__(self, pin: str, *, variants: tuple[str, ...] = (), file: PackageFile | None = None) -> None:
-        super().__init__(pin)
-        self.variants = variants
-        self.file = file
-
-    def __eq__(self, other: object) -> bool:
-        of_other = (other.variants, other.file) if isinstance(other, Package) else ((), None)
-        return super().__eq__(other) and (self.variants, self.file) == of_other
-
-    def __hash__(self) -> int:
-        return super().__hash__()
-
-
-def package_path(layer: int, index: int, package: Requirement) -> str:
-    """The key path of a pin by the numbers of its layer and of its place in it."""
-    return f"layers[{layer}].packages[{index}]" + (".pin" if isinstance(package, Package) else "")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
-    """An install step; when an optional one fails, the image is built without it.
-
-    `index` names the index of its packages, "" for PyPI; `variants` are those that have the layer, all if empty.
-    """
-
-    name: str
-    packages: tuple[Requirement, ...]
-    optional: bool = False
-    index: str = ""
-    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -360,65 +286,3 @@ class Service:
     def path_in_image(self, path: str) -> str:
         """The absolute path of one that may be relative to the home; `.` is the home."""
         return path if path.startswith("/") else self.home if path == "." else f"{self.home}/{path}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Environment:
-    """A service in one variant: it has one lock, one Dockerfile, one image and one record."""
-
-    service: Service
-    variant: Variant
-
-    @property
-    def name(self) -> str:
-        return f"{self.service.name}-{self.variant.name}"
-
-    @property
-    def base(self) -> Base:
-        return self.variant.base or self.service.base
-
-    @property
-    @remembered
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers of this variant, with its packages."""
-        return tuple(
-            replace(layer, packages=tuple(package for package in layer.packages if self._has(package)))
-            for layer in self.service.layers
-            if self._has(layer)
-        )
-
-    @property
-    @remembered
-    def declared_packages(self) -> tuple[tuple[str, Layer, Requirement], ...]:
-        """The packages of this variant: the key path of the pin, such as `layers[0].packages[2]`, the layer as described, the pin."""
-        return tuple(
-            (package_path(number, index, package), layer, package)
-            for number, layer in enumerate(self.service.layers)
-            if self._has(layer)
-            for index, package in enumerate(layer.packages)
-            if self._has(package)
-        )
-
-    def _has(self, part: Layer | Requirement) -> bool:
-        variants = part.variants if isinstance(part, (Layer, Package)) else ()
-        return not variants or self.variant.name in variants
-
-    @property
-    def stage(self) -> BuildStage | None:
-        """The stage that compiles wheels for this variant; None: it has none."""
-        stage = self.service.build
-        return stage if stage and (not stage.variants or self.variant.name in stage.variants) else None
-
-    @property
-    def copied_files(self) -> tuple[CopiedFiles, ...]:
-        """What of the repository its build gets a copy of: the service's own files, then the folders that are compiled."""
-        wheels = self.stage.wheels if self.stage else ()
-        folders = (wheel.folder for wheel in wheels if wheel.folder)
-        compiled = (CopiedFiles(origin=folder, target=".", ignore=_BUILD_RESULTS) for folder in folders)
-        return (*self.service.files, *compiled)
-
-    @property
-    def shipped_sources(self) -> tuple[Source, ...]:
-        """The sources that the image holds: one that is compiled to a wheel stays in the stage that does it."""
-        built = {wheel.source for wheel in self.service.build.wheels} if self.service.build else set()
-        return tuple(source for source in self.service.sources if source.name not in built)
