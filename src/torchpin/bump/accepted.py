@@ -123,38 +123,45 @@ def _waiver_changes(
     before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
 ) -> Acceptance:
     """Waivers that match nothing any more are removed; a new finding asks for a waiver, with its reason."""
-    resolved, changes = _unneeded_waivers(before, after)
+    resolved, removals = _unneeded_waivers(before, after)
     new = {
         (check_id, finding.about): finding
         for check_id, finding in new_findings(before.findings, after.findings)
         if check_id not in DEVIATION_CHECKS
     }
-    to_waive = {
-        key: finding
-        for key, finding in new.items()
-        if finding.level != "notice"
-        and not any(
-            waiver.check == key[0] and run.matches_waiver(waiver, finding)
-            for waiver in before.service.waivers
-        )
-    }
     messages = {key: f"{key[0]} about {key[1]}: {finding.message}" for key, finding in new.items()}
-    openings = [
-        Opening(key=opening_key, message=messages[key], reason=reasoning.given.get(opening_key, ""))
-        for key in to_waive
-        for opening_key in [f"{key[0]}:{key[1]}"]
-    ]
-    review = (today + REVIEW_PERIOD).isoformat()
-    for (check_id, about), opening in zip(to_waive, openings, strict=True):
-        if opening.reason:
-            row = {"check": check_id, "about": about, "reason": opening.reason, "review_by": review}
-            changes.append(Change(path="waivers[+]", value=row))
+    to_waive = {
+        key: _waiver_opening(key, messages[key], reasoning)
+        for key, finding in new.items()
+        if finding.level != "notice" and not _is_waived(before.service, key[0], finding)
+    }
+    additions = (
+        _added_waiver(key, opening.reason, today) for key, opening in to_waive.items() if opening.reason
+    )
     return Acceptance(
         resolved=tuple(resolved),
         new=tuple(messages[key] for key in to_waive),
-        openings=tuple(openings),
-        changes=tuple(changes),
+        openings=tuple(to_waive.values()),
+        changes=(*removals, *additions),
         notes=tuple(messages[key] for key, finding in new.items() if finding.level == "notice"),
+    )
+
+
+def _is_waived(service: Service, check_id: str, finding: Finding) -> bool:
+    return any(waiver.check == check_id and run.matches_waiver(waiver, finding) for waiver in service.waivers)
+
+
+def _waiver_opening(key: tuple[str, str], message: str, reasoning: Reasoning) -> Opening:
+    """What people are asked about a finding, by its check and subject, with the reason that they gave."""
+    opening_key = ":".join(key)
+    return Opening(key=opening_key, message=message, reason=reasoning.given.get(opening_key, ""))
+
+
+def _added_waiver(key: tuple[str, str], reason: str, today: date) -> Change:
+    """The edit that waives a finding, by its check and subject, until its review."""
+    review = (today + REVIEW_PERIOD).isoformat()
+    return Change(
+        path="waivers[+]", value={"check": key[0], "about": key[1], "reason": reason, "review_by": review}
     )
 
 

@@ -89,27 +89,40 @@ def edit_pins(
         staged, environments, recorded=options.recorded, cutoff=options.cutoff, show_status=watcher.status
     )
     _require_locks(environments, outcomes, explain)
-    changed: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     if not options.dry_run:
         with exclusive(repo), exclusive_services(repo, {service.name}):
             require_same_services(repo)
-            files = {
-                **lock.generated_texts(staged, environments, locks),
-                **generated.expected_documents(staged, locks),
-            }
-            if not options.overwrite:
-                require_unedited(staged, files)
-            read_texts = {**repo.inputs, **lock.unchanged_inputs(staged, files, present)}
-            changed = write(repo, {service.file: after, **files}, before=read_texts)
+            written = _write_edit(repo, staged, environments, locks, present, overwrite=options.overwrite)
     return PinEdit(
         service=service.name,
         pins=(),
         diff=edit.unified_diff(before, after, service.file),
         outcomes=outcomes,
         locks=locks,
-        files=changed,
+        files=written,
         dry_run=options.dry_run,
     )
+
+
+def _write_edit(
+    repo: Repository,
+    staged: Repository,
+    environments: Sequence[Environment],
+    locks: Mapping[str, Lock],
+    present: set[str],
+    *,
+    overwrite: bool,
+) -> tuple[str, ...]:
+    """Writes the staged description, its locks, their rendered files and the documents; the paths of the changed files."""
+    files = {
+        **lock.generated_texts(staged, environments, locks),
+        **generated.expected_documents(staged, locks),
+    }
+    if not overwrite:
+        require_unedited(staged, files)
+    read_texts = {**repo.inputs, **lock.unchanged_inputs(staged, files, present)}
+    return write(repo, {**staged.staged, **files}, before=read_texts)
 
 
 def _staged(repo: Repository, texts: Mapping[str, str]) -> Repository:

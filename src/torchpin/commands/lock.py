@@ -66,8 +66,8 @@ def lock(
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
         present = read_inputs(repo, environments)
-    if not overwrite:  # it is said before the minutes that resolving may take
-        require_unedited(repo, dict.fromkeys(path for path in present if has_header(repo.text(path) or "")))
+    if not overwrite:
+        _require_unedited_locks(repo, present)
     answered = {} if refresh or upgrade else answered_locks(repo, environments)
     if len(answered) == len(environments) and _is_settled(repo, environments):
         show_status(_answered_note(len(answered)))
@@ -81,20 +81,25 @@ def lock(
         cutoff=cutoff,
         show_status=show_status,
     )
+    is_changed = any(outcome.status != "same" for outcome in outcomes)
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
         require_same_services(repo)
         files: dict[str, str | None] = {}
-        is_same = all(outcome.status == "same" for outcome in outcomes)
-        if not is_same or not _is_settled(repo, environments):
+        if is_changed or not _is_settled(repo, environments):
             files |= generated_texts(repo, environments, new_locks)
             files |= generated.expected_documents(repo, new_locks)
         if not overwrite:
             require_unedited(repo, files)
-        changed = write(repo, files, before=unchanged_inputs(repo, files, present))
+        written = write(repo, files, before=unchanged_inputs(repo, files, present))
     resolved = new_locks.keys() - answered.keys()
     note_resolved(replace(repo), [env for env in environments if env.name in resolved])
-    return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
+    return tuple(_with_written_files(outcome, written) for outcome in outcomes)
+
+
+def _require_unedited_locks(repo: Repository, present: Iterable[str]) -> None:
+    """Raises FindingsError for a lock that was edited by hand, before the minutes that resolving may take."""
+    require_unedited(repo, dict.fromkeys(path for path in present if has_header(repo.text(path) or "")))
 
 
 def documents_note(repo: Repository) -> str:
@@ -150,8 +155,7 @@ def resolve_all(
     `known_upstreams`: requirements of sources, which are then not cloned. `answered`: present locks that stay, unresolved.
     `cutoff`: stands in place of the policy's.
     """
-    require_compatible(repo, environments)
-    _require_complete(repo, environments)
+    _require_lockable(repo, environments)
     if answered:
         show_status(_answered_note(len(answered)))
     if len(answered) < len(environments):
@@ -205,8 +209,7 @@ def _resolved_detail(new_lock: Lock, changed: int, excepted: Iterable[str]) -> s
 
 def _is_settled(repo: Repository, environments: Sequence[Environment]) -> bool:
     """Whether the rendered files and documents are as they would be written; raises what would keep them from it."""
-    require_compatible(repo, environments)
-    _require_complete(repo, environments)
+    _require_lockable(repo, environments)
     results = [*check(repo, environments, "LCK", "DKR"), *check(repo, environments, "DOC")]
     return all(result.status == "ok" for result in results)
 
@@ -266,6 +269,12 @@ def _judge_outcome(
     )
     detail = f"{outcome.detail}; locked with incompatible pins: {message}"
     return replace(outcome, status="failed", detail=detail, code=FindingsError.exit_code)
+
+
+def _require_lockable(repo: Repository, environments: Sequence[Environment]) -> None:
+    """Raises what keeps environments from being locked and written: incompatible pins, then what is missing for the files."""
+    require_compatible(repo, environments)
+    _require_complete(repo, environments)
 
 
 def _require_complete(repo: Repository, environments: Sequence[Environment]) -> None:
