@@ -109,8 +109,8 @@ def draft_adoption(
 def _inline_matches(inner: Iterable[tuple[InlineBuild, Project]]) -> Iterable[Match]:
     """The matches in the Dockerfiles that compose files have in them."""
     for build, project in inner:
-        found = scan.find_matches(project)
-        yield from (with_file_columns(match, build) for match in found if match.place[0] == build.path)
+        matches = scan.find_matches(project)
+        yield from (with_file_columns(match, build) for match in matches if match.place[0] == build.path)
 
 
 def _builds(project: Project, answers: DraftAnswers, folder: ProjectFolder) -> Iterable[DraftBuild]:

@@ -86,12 +86,12 @@ class Acceptance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reasoning:
-    """`given`: people's reasons by the key of an opening, and their `evidence`; `known`: reason and evidence that follow from
-    facts, by component."""
+    """`by_key`: people's reasons by the key of an opening, with their `evidence`; `from_facts`: reason and evidence that follow
+    from facts, by component."""
 
-    given: Mapping[str, str] = field(default_factory=dict)
+    by_key: Mapping[str, str] = field(default_factory=dict)
     evidence: str = ""
-    known: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    from_facts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def _component_key(component: str) -> str:
@@ -154,7 +154,7 @@ def _is_waived(service: Service, check_id: str, finding: Finding) -> bool:
 def _waiver_opening(key: tuple[str, str], message: str, reasoning: Reasoning) -> Opening:
     """What people are asked about a finding, by its check and subject, with the reason that they gave."""
     opening_key = ":".join(key)
-    return Opening(key=opening_key, message=message, reason=reasoning.given.get(opening_key, ""))
+    return Opening(key=opening_key, message=message, reason=reasoning.by_key.get(opening_key, ""))
 
 
 def _added_waiver(key: tuple[str, str], reason: str, today: date) -> Change:
@@ -231,11 +231,11 @@ def _written_reason(
 ) -> tuple[dict[str, str], Opening | None]:
     """What is written below `reasons:`, empty for nothing, and the opening where it is for people to say."""
     key = existing.component if existing else deviation.component
-    given, known = reasoning.given.get(key, ""), reasoning.known.get(_component_key(key))
-    if known and not given and (existing is None or is_generated(existing)):
-        return {"because": known[0], "evidence": known[1]}, None
-    opening = Opening(key=key, message=message, reason=given, is_review=existing is not None)
-    return ({"because": given, "evidence": reasoning.evidence} if given else {}), opening
+    written, from_facts = reasoning.by_key.get(key, ""), reasoning.from_facts.get(_component_key(key))
+    if from_facts and not written and (existing is None or is_generated(existing)):
+        return {"because": from_facts[0], "evidence": from_facts[1]}, None
+    opening = Opening(key=key, message=message, reason=written, is_review=existing is not None)
+    return ({"because": written, "evidence": reasoning.evidence} if written else {}), opening
 
 
 def changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:

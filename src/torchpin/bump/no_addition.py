@@ -42,9 +42,9 @@ def explain_refusal(uv_text: str, env: Environment, requested: Sequence[Requirem
     for match in (*_ONLY.finditer(text), *_NO_VERSION.finditer(text)):
         row = names.get(canonicalize_name(match["package"]))
         if row and row.specifier:
-            known = match.groupdict().get("range")
+            available = match.groupdict().get("range")
             return f"no release of {row.name} is {row.specifier}" + (
-                f"; the index has {row.name}{known}" if known else "; choose a version that exists"
+                f"; the index has {row.name}{available}" if available else "; choose a version that exists"
             )
     return _contradiction(text, env, names) or (
         f"no release of {', '.join(map(str, requested))} goes with the pins of {env.name}; "

@@ -184,16 +184,16 @@ def _with_acceptance(
     """Plans with all their effects; waivers and reasons are written only where somebody gave one for them."""
     evidence = f"invoke bump {join_targets(targets)} ({context.today.isoformat()})"
     moved = [item for item in prepared if isinstance(item, _MovedService)]
-    reasonings = [Reasoning(evidence=evidence, known=_known_reasons(item, evidence)) for item in moved]
+    reasonings = [Reasoning(evidence=evidence, from_facts=_known_reasons(item, evidence)) for item in moved]
     openings = [
         opening
         for item, reasoning in zip(moved, reasonings, strict=True)
         for opening in compute_acceptance(item.before, item.after, reasoning, context.today).openings
     ]
     reasons = Reasons(update=context.reason, by_key=context.reasons)
-    given = assign_reasons(openings, reasons, is_final=is_final)
+    assigned = assign_reasons(openings, reasons, is_final=is_final)
     accepted = {
-        item.plan.service: _accept(item, replace(reasoning, given=given), context)
+        item.plan.service: _accept(item, replace(reasoning, by_key=assigned), context)
         for item, reasoning in zip(moved, reasonings, strict=True)
     }
     return tuple(

@@ -90,12 +90,12 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
     """
     keys = list(dict.fromkeys(opening.key for opening in openings))
     assigned: dict[str, str] = {}
-    for given, text in reasons.by_key.items():
-        matching = [key for key in keys if _speaks_of(given, key)]
+    for name, text in reasons.by_key.items():
+        matching = [key for key in keys if _speaks_of(name, key)]
         if len(matching) > 1:
             choices = ", ".join(f"`{reason_option(key)}`" for key in matching)
             raise InputError(
-                f"`--reason {given}=`: several findings have this id; give each its own reason: {choices}"
+                f"`--reason {name}=`: several findings have this id; give each its own reason: {choices}"
             )
         if not matching and is_final:
             introduced = (
@@ -104,7 +104,7 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
                 else "the update introduces none that asks for a reason"
             )
             raise InputError(
-                f"`--reason {given}=`: no finding or deviation of this name; {introduced}; nothing was changed"
+                f"`--reason {name}=`: no finding or deviation of this name; {introduced}; nothing was changed"
             )
         assigned |= dict.fromkeys(matching, text)
     new = list(dict.fromkeys(opening.key for opening in openings if not opening.is_review))
@@ -119,7 +119,7 @@ def relevant_reasons(openings: Sequence[Opening], texts: Sequence[str]) -> tuple
         text
         for text in texts
         if not (by_key := parse_reasons([text]).by_key)
-        or any(_speaks_of(given, opening.key) for given in by_key for opening in openings)
+        or any(_speaks_of(name, opening.key) for name in by_key for opening in openings)
     )
 
 
@@ -128,12 +128,12 @@ def reason_option(key: str) -> str:
     return f"--reason {quote(f'{key}=TEXT')}"
 
 
-def _speaks_of(given: str, key: str) -> bool:
-    check, _, subject = given.partition(":")
+def _speaks_of(name: str, key: str) -> bool:
+    check, _, subject = name.partition(":")
     key_check, separator, key_subject = key.partition(":")
     if not separator:
         return not subject and (
-            canonicalize_name(given) == canonicalize_name(key) or facts.is_same_gpu(given, key)
+            canonicalize_name(name) == canonicalize_name(key) or facts.is_same_gpu(name, key)
         )
     return check == key_check and (
         not subject or subject == key_subject or facts.is_same_gpu(subject, key_subject)

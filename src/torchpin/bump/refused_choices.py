@@ -63,8 +63,8 @@ def without_choices(requested: Iterable[Addition], refused: Iterable[RefusedChoi
 def refusal_text(finding: Finding, pinned: Iterable[Addition]) -> str:
     """A finding about packages that stand in no file yet: without a place, and with what to ask for instead."""
     names = {row.name for row in pinned}
-    asked = [row for row in _fixed_pins(finding) if canonicalize_name(row.name) in names]
-    advice = f"ask for {' '.join(map(str, asked))} instead" if asked else finding.help
+    requested = [row for row in _fixed_pins(finding) if canonicalize_name(row.name) in names]
+    advice = f"ask for {' '.join(map(str, requested))} instead" if requested else finding.help
     return f"{finding.message}\n  help: {advice}" if advice else finding.message
 
 

@@ -73,14 +73,14 @@ def _require_existing(target: Target) -> None:
 
 def _unknown_torch_message(version: Version) -> str:
     """That a release of torch is not known, with its neighbours by version and the newest known one."""
-    known = facts.release_versions()
-    older = [str(release) for release in known if release < version][-1:]
-    newer = [str(release) for release in known if release > version][:1]
-    newest = f"the newest known release is {known[-1]}"
+    releases = facts.release_versions()
+    older = [str(release) for release in releases if release < version][-1:]
+    newer = [str(release) for release in releases if release > version][:1]
+    newest = f"the newest known release is {releases[-1]}"
     if newer:
         near = f"its neighbour{'s are' if older else ' is'} {' and '.join(older + newer)}"
         return f"torch {version} does not exist: {near}, {newest}"
-    nearest = [str(release) for release in known[-MAX_SUGGESTIONS:-1]]
+    nearest = [str(release) for release in releases[-MAX_SUGGESTIONS:-1]]
     return f"torch {version} is not known: {newest}, before it {' and '.join(nearest)}"
 
 

@@ -102,18 +102,18 @@ def _choose(
     Raises FindingsError where no choice is accepted, or where a version that was asked for is not.
     """
     refused: list[RefusedChoice] = []
-    wanted = list(requested)
+    additions = list(requested)
     for _ in range(_MOST_CHOICES):
         try:
-            pinned = _select(repo, service, wanted, locks, options, watcher)
+            pinned = _select(repo, service, additions, locks, options, watcher)
         except FindingsError as error:
             raise FindingsError("\n".join([*(choice.reason for choice in refused), str(error)])) from None
         findings = _new_findings(service, pinned)
-        choices = refused_choices(findings, wanted, pinned)
+        choices = refused_choices(findings, additions, pinned)
         if not choices:
             break
         refused += choices
-        wanted = without_choices(wanted, choices)
+        additions = without_choices(additions, choices)
     if findings:
         texts = dict.fromkeys(refusal_text(finding, pinned) for finding in findings)
         raise FindingsError("\n".join([*texts, "nothing was changed"]))
@@ -145,8 +145,8 @@ def _select(
     watcher: Watcher,
 ) -> list[Addition]:
     """The packages with their versions, those that the first variant with them selects; the others have to agree."""
-    known = (version_by_facts(service, row) for row in additions)
-    pinned = {row.name: row for row in known if row.version}
+    rows_by_facts = (version_by_facts(service, row) for row in additions)
+    pinned = {row.name: row for row in rows_by_facts if row.version}
     for env in select_environments([service]):
         of_env = [pinned.get(row.name, row) for row in additions if has_layer(env, row)]
         if all(row.version for row in of_env):

@@ -212,7 +212,7 @@ def _push(build: ImageBuild, key: str, image: Any) -> str:
     from torchpin.commands.assemble import pusher
 
     push = pusher(build.repo, build.env, image, build.show_status)
-    return publish(build.client, build.tags(key), key, again=build.options.no_cache, push=push)
+    return publish(build.client, build.tags(key), key, force=build.options.no_cache, push=push)
 
 
 def _built_status(*, is_built: bool, pulled: bool, recorded: bool) -> str:

@@ -88,16 +88,16 @@ def bump_context(
 
 def _source_commits(repo: Repository, targets: Sequence[Target]) -> dict[str, str]:
     """The commits of the targets' tags, by source, read from the origins; without those that facts have."""
-    wanted = {target.name: target.to for target in targets if target.kind == "source"}
+    versions = {target.name: target.to for target in targets if target.kind == "source"}
     sources = {
         source.name: source
         for service in repo.services
         for source in service.sources
-        if source.name in wanted
-        and not is_commit(wanted[source.name])
-        and not is_known_tag(source, wanted[source.name])
+        if source.name in versions
+        and not is_commit(versions[source.name])
+        and not is_known_tag(source, versions[source.name])
     }
-    return {name: _remote_commit(repo, source, wanted[name]) for name, source in sources.items()}
+    return {name: _remote_commit(repo, source, versions[name]) for name, source in sources.items()}
 
 
 def _remote_commit(repo: Repository, source: Source, tag: str) -> str:
@@ -135,19 +135,19 @@ def require_changes(plans: Sequence[Plan], targets: Sequence[Target]) -> None:
 
     FindingsError where pins contradict each other, else InputError. A service that has all targets already needs no update.
     """
-    held = [bump_plan for bump_plan in plans if bump_plan.held_back]
-    if not held or any(bump_plan.moves for bump_plan in plans):
+    held_plans = [bump_plan for bump_plan in plans if bump_plan.held_back]
+    if not held_plans or any(bump_plan.moves for bump_plan in plans):
         return
     lines = [
         f"    {service_label(bump_plan)}: {bump_plan.held_back}{f' ({bump_plan.help})' if bump_plan.help else ''}"
-        for bump_plan in held
+        for bump_plan in held_plans
     ]
     lines += [
         f"    {service_label(bump_plan)}: {'; '.join(bump_plan.present)}"
         for bump_plan in plans
         if bump_plan.present
     ]
-    error_type = FindingsError if any(bump_plan.is_conflict for bump_plan in held) else InputError
+    error_type = FindingsError if any(bump_plan.is_conflict for bump_plan in held_plans) else InputError
     text = "\n".join(lines)
     raise error_type(f"no service can be updated to {join_targets(targets)}; nothing was changed:\n{text}")
 

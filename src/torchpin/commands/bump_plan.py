@@ -163,7 +163,7 @@ def resolve_plan(
     ]
     if not unresolved:
         return planned
-    known = _known_upstreams(planned) if request.dry_run else ()  # else the update clones them
+    upstreams = _known_upstreams(planned) if request.dry_run else ()  # else the update clones them
     obstacle = "`--offline`" if request.offline else _clone_obstacle(repo, planned, unresolved)
     if obstacle:
         return _undecided(planned, unresolved, obstacle)
@@ -175,7 +175,7 @@ def resolve_plan(
             planned.context,
             recorded=request.recorded,
             overwrite=request.overwrite or request.dry_run,  # which writes nothing
-            known_upstreams=known,
+            known_upstreams=upstreams,
             show_status=show_status,
         )
     except ToolError as error:

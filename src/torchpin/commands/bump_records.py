@@ -34,8 +34,8 @@ def migrate(repo: Repository, *, overwrite: bool = False) -> tuple[str, ...]:
 
 def require_former_log_unedited(text: str | None) -> None:
     """Raises FindingsError, with file and line, for a former log that holds more than its updates: a comment would be lost."""
-    known = [bump_log.render_former_log(bump_log.parse_former_log(text))]
-    lines = changed_lines(paths.FORMER_BUMP_LOG, text, known) if text else []
+    generated_texts = [bump_log.render_former_log(bump_log.parse_former_log(text))]
+    lines = changed_lines(paths.FORMER_BUMP_LOG, text, generated_texts) if text else []
     if lines:
         raise FindingsError(
             "\n".join(

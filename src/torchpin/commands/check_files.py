@@ -132,8 +132,8 @@ def is_dockerfile_name(path: str) -> bool:
 def _shown(path: Path) -> str:
     """A path as it is printed: relative to the current folder where it lies below it."""
     absolute = Path(posixpath.normpath(path.absolute()))
-    here = Path.cwd()
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+    folder = Path.cwd()
+    return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
 
 
 def _project_folder(path: Path) -> Path:
@@ -180,17 +180,17 @@ def _is_of(path: str, names: set[str], folders: list[str]) -> bool:
     return posixpath.basename(path) in names and posixpath.dirname(path) in folders
 
 
-def _add_named(files: CheckedFiles, folder: Path, names: list[str], given: dict[str, str]) -> None:
+def _add_named(files: CheckedFiles, folder: Path, names: list[str], stdin_texts: dict[str, str]) -> None:
     """Adds files by name; the others of their folder are there to be included, and other Dockerfiles are left out."""
-    own: dict[str, str] = {}
-    for name in [*names, *_built(files, names, given)]:
-        text = given.get(name)
+    named_texts: dict[str, str] = {}
+    for name in [*names, *_built(files, names, stdin_texts)]:
+        text = stdin_texts.get(name)
         text = _read_named(files, name) if text is None else text
         if text is not None and posixpath.basename(name) == "service.yaml":
             files.descriptions[name] = text
         elif text is not None:
-            own[name] = text
-    if not own:
+            named_texts[name] = text
+    if not named_texts:
         return
     is_there = folder.is_dir()
     around = (
@@ -203,14 +203,16 @@ def _add_named(files: CheckedFiles, folder: Path, names: list[str], given: dict[
         if not is_dockerfile_name(path) and posixpath.basename(path) != "service.yaml"
     }
     ignored = read_ignore_files(folder, around, lambda path: _shown(folder / path))
-    _add_projects(files, CheckedProject(texts=included | own, named=frozenset(own), ignored=ignored))
+    _add_projects(
+        files, CheckedProject(texts=included | named_texts, named=frozenset(named_texts), ignored=ignored)
+    )
 
 
-def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) -> list[str]:
+def _built(files: CheckedFiles, names: Sequence[str], stdin_texts: Mapping[str, str]) -> list[str]:
     """The Dockerfiles that named bake and compose files have built; one that is not there is a problem."""
-    found: dict[str, None] = {}
+    dockerfiles: dict[str, None] = {}
     for name in filter(is_build_file, names):
-        text = given.get(name) if name in given else _read_named(files, name)
+        text = stdin_texts.get(name) if name in stdin_texts else _read_named(files, name)
         build_file = read_build_file(name, text or "", str(Path.cwd()))
         files.problems += [str(problem) for problem in build_file.problems]
         for build in build_file.builds:
@@ -228,8 +230,8 @@ def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) 
             elif not Path(build.dockerfile).is_file():
                 files.problems.append(f"{build.position}: {build.dockerfile} does not exist")
             else:
-                found[build.dockerfile] = None
-    return [name for name in found if name not in names]
+                dockerfiles[build.dockerfile] = None
+    return [name for name in dockerfiles if name not in names]
 
 
 def _read_named(files: CheckedFiles, name: str) -> str | None:

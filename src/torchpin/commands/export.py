@@ -42,10 +42,10 @@ def _pylock(repo: Repository, env: Environment, lock: Lock) -> str:
     from torchpin.lock.pylock import Location, build_pylock, pylock_text
     from torchpin.tools.uv_export import file_locations
 
-    known = {name: Location(url=url) for name, url in _known_urls(repo, env, lock).items()}
-    unknown = [package for name, package in lock.packages.items() if name not in known]
+    index_locations = {name: Location(url=url) for name, url in _known_urls(repo, env, lock).items()}
+    unknown = [package for name, package in lock.packages.items() if name not in index_locations]
     index = repo.settings.mirrors.get(env.variant.channel) if env.variant.channel != "pypi" else None
-    locations = known | file_locations(env, unknown, repo.settings, index=index)
+    locations = index_locations | file_locations(env, unknown, repo.settings, index=index)
     return pylock_text(env, lock, build_pylock(env, lock, locations))
 
 

@@ -50,12 +50,12 @@ def judge_with_shares(
     """The same, with how many packages of each environment have measured facts."""
     require_targets(gpus, driver)
     question = Question(kind="judge", judge=True, gpus=tuple(gpus), driver=driver or "")
-    known = answers(repo, environments, question)
-    return _results(known), {name: answer.share for name, answer in known.items()}
+    env_answers = answers(repo, environments, question)
+    return _results(env_answers), {name: answer.share for name, answer in env_answers.items()}
 
 
-def _results(known: Mapping[str, Answer]) -> tuple[registry.Result, ...]:
-    return tuple(result for answer in known.values() for result in answer.results)
+def _results(env_answers: Mapping[str, Answer]) -> tuple[registry.Result, ...]:
+    return tuple(result for answer in env_answers.values() for result in answer.results)
 
 
 def why(repo: Repository, env: Environment, component: str) -> Explanation:
@@ -83,10 +83,10 @@ def require_compatible(repo: Repository, environments: Sequence[Environment]) ->
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:
     """The results of the checks whose ids start with one of `ids`, on the committed files. Offline, nothing resolved."""
-    known = answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
+    env_answers = answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
     if "DOC" not in ids:
-        return _results(known)
-    return _merge(environments, _results(known), document_results(repo, environments, known))
+        return _results(env_answers)
+    return _merge(environments, _results(env_answers), document_results(repo, environments, env_answers))
 
 
 def _merge(
@@ -102,10 +102,12 @@ def verify(
     repo: Repository, environments: Sequence[Environment], *, require: Sequence[str] = ()
 ) -> tuple[registry.Result, ...]:
     """Every check on all evidence of this machine. The network is used only where `require` has it."""
-    known = answers(repo, environments, Question(kind="verify", renderings=True))
-    documents = document_results(repo, environments, known)
-    machine = add_machine(repo, readable_context(repo, environments, known), network="network" in require)
-    return _merge(environments, _results(known), documents, run.run(machine, reads="machine"))
+    env_answers = answers(repo, environments, Question(kind="verify", renderings=True))
+    documents = document_results(repo, environments, env_answers)
+    machine = add_machine(
+        repo, readable_context(repo, environments, env_answers), network="network" in require
+    )
+    return _merge(environments, _results(env_answers), documents, run.run(machine, reads="machine"))
 
 
 def exit_code(

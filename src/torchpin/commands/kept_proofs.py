@@ -57,18 +57,18 @@ def with_kept_proof(
     repo: Repository, env: Environment, rendered: Rendering, *, builder: str = "", full: bool = False
 ) -> BuildContext:
     """The build context with what an earlier proof has shown, to which nothing is added if `full` or where the basis differs."""
-    kept = {} if full else _read(repo, env)
-    if kept.get("basis") != proof_basis(env, rendered, builder=builder):
+    proof = {} if full else _read(repo, env)
+    if proof.get("basis") != proof_basis(env, rendered, builder=builder):
         return rendered.context
-    taken = {key: kept["document"].get(key) for key in _TAKEN}
+    taken = {key: proof["document"].get(key) for key in _TAKEN}
     files = {**rendered.context.files, KEPT_PROOF: json.dumps(taken, indent=1) + "\n"}
     return replace(rendered.context, files=files)
 
 
 def is_fully_proven(repo: Repository, env: Environment, image_key: str) -> bool:
     """Whether the image of a key had a full proof here."""
-    kept = _read(repo, env)
-    return kept.get("key") == image_key and kept.get("full") is True
+    proof = _read(repo, env)
+    return proof.get("key") == image_key and proof.get("full") is True
 
 
 def keep_proof(
@@ -81,7 +81,7 @@ def keep_proof(
     full: bool,
 ) -> None:
     """Keeps the proof of an image for the next build; one that cannot be written is no loss."""
-    kept = {
+    proof = {
         "basis": proof_basis(env, rendered, builder=builder),
         "key": rendered.image_key,
         "full": full,
@@ -90,14 +90,14 @@ def keep_proof(
     with suppress(ToolError, OSError):
         make_work_folder(repo.root)
         path = expect_inside(repo.root, paths.kept_proof_path(env.name))
-        write_files({path: json.dumps(kept, indent=1) + "\n"})
+        write_files({path: json.dumps(proof, indent=1) + "\n"})
 
 
 def _read(repo: Repository, env: Environment) -> dict[str, Any]:
     """What is kept of an environment's last proof; empty where there is none, or what is there is none."""
     try:
-        kept = parse_json(read_inside(repo.root, paths.kept_proof_path(env.name)) or "")
-        parse_proof(json.dumps(kept["document"]).encode())
+        proof = parse_json(read_inside(repo.root, paths.kept_proof_path(env.name)) or "")
+        parse_proof(json.dumps(proof["document"]).encode())
     except (ToolError, ValueError, KeyError, TypeError):
         return {}
-    return dict(kept)
+    return dict(proof)

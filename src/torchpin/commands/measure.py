@@ -72,13 +72,13 @@ class _Measurement:
     def by_release(self) -> dict[str, ReleaseFacts]:
         """The facts of every release; one that was not read has those of both its neighbours, which are equal."""
         filled: dict[str, ReleaseFacts] = {}
-        known = [version for version in self.files if version in self.facts]
+        read_versions = [version for version in self.files if version in self.facts]
         for version in self.files:
             if version in self.facts:
                 filled[str(version)] = self.facts[version]
                 continue
-            before = [other for other in known if other < version]
-            after = [other for other in known if other > version]
+            before = [release for release in read_versions if release < version]
+            after = [release for release in read_versions if release > version]
             if before and after and self.facts[before[-1]] == self.facts[after[0]]:
                 filled[str(version)] = self.facts[before[-1]]
         return filled
@@ -97,12 +97,12 @@ def measure_packages(
     with thread_pool(_PACKAGES_AT_ONCE) as pool:
         with step(report, "reading releases", total=len(measurements), unit="packages") as running:
             _finish([pool.submit(_measure, index, row, today, report) for row in measurements], running)
-        wanted = _all_wanted(measurements)
-        rows = [row for row in measurements if row.package.name in wanted]
+        imported_names = _all_imported_names(measurements)
+        rows = [row for row in measurements if row.package.name in imported_names]
         with step(report, "looking names up", total=len(rows), unit="packages") as running:
-            futures = [pool.submit(_add_names, row, wanted[row.package.name], report) for row in rows]
+            futures = [pool.submit(_add_names, row, imported_names[row.package.name], report) for row in rows]
             _finish(futures, running)
-    return _write(repo, measurements, wanted, today)
+    return _write(repo, measurements, imported_names, today)
 
 
 def _finish(futures: Sequence[Future[None]], running: Step) -> None:
@@ -114,17 +114,17 @@ def _finish(futures: Sequence[Future[None]], running: Step) -> None:
 
 def _select(names: Sequence[str]) -> list[MeasuredPackage]:
     by_name = {package.name: package for package in PACKAGES}
-    wanted = [canonicalize_name(name) for name in names]
-    unknown = [name for name in wanted if name not in by_name]
+    selected = [canonicalize_name(name) for name in names]
+    unknown = [name for name in selected if name not in by_name]
     if unknown:
         raise InputError(
             f"not among the measured packages: {', '.join(unknown)}; add them to src/torchpin/measure/packages.py, "
             f"or choose of {', '.join(sorted(by_name))}"
         )
-    return [by_name[name] for name in dict.fromkeys(wanted)] or list(PACKAGES)
+    return [by_name[name] for name in dict.fromkeys(selected)] or list(PACKAGES)
 
 
-def _all_wanted(measurements: Sequence[_Measurement]) -> dict[str, set[Name]]:
+def _all_imported_names(measurements: Sequence[_Measurement]) -> dict[str, set[Name]]:
     """The names that any measured package imports of each other one: of these measurements, and of the stored facts of others."""
     now = {row.package.name for row in measurements}
     rows = [need for row in measurements for release in row.facts.values() for need in release.needs]
@@ -178,8 +178,8 @@ def _ends_of_minors(versions: Sequence[Version]) -> list[Version]:
 def _read_between(measurement: _Measurement, names: set[Name]) -> None:
     """Reads the releases in the middle of those that differ, until neighbours do."""
     versions = list(measurement.files)
-    known = [number for number, version in enumerate(versions) if version in measurement.facts]
-    queue = list(pairwise(known))
+    read_numbers = [number for number, version in enumerate(versions) if version in measurement.facts]
+    queue = list(pairwise(read_numbers))
     while queue:
         first, last = queue.pop()
         ends = [measurement.facts.get(versions[number]) for number in (first, last)]
@@ -192,7 +192,7 @@ def _read_between(measurement: _Measurement, names: set[Name]) -> None:
 
 def _read(measurement: _Measurement, version: Version, names: set[Name]) -> None:
     """Adds the facts of a release, or the names to those that there are, or notes why neither can be read."""
-    package, known = measurement.package, measurement.facts.get(version)
+    package, read_facts = measurement.package, measurement.facts.get(version)
     try:
         with _open(measurement, version) as (files, text):
             distribution = replace(files, wanted=frozenset(name for _, name in names if name))
@@ -200,8 +200,8 @@ def _read(measurement: _Measurement, version: Version, names: set[Name]) -> None
             if missing:
                 measurement.unread.append(f"{package.name} {version} has no module {', '.join(missing)}")
             measurement.facts[version] = (
-                replace(known, names=measure_names(distribution, names))
-                if known
+                replace(read_facts, names=measure_names(distribution, names))
+                if read_facts
                 else measure_release(package, distribution, text, names)
             )
             measurement.last = distribution
@@ -256,7 +256,10 @@ def _preference(file: ReleaseFile) -> tuple[bool, bool, bool, str]:
 
 
 def _write(
-    repo: Repository, measurements: Sequence[_Measurement], wanted: Mapping[str, set[Name]], today: date
+    repo: Repository,
+    measurements: Sequence[_Measurement],
+    imported_names: Mapping[str, set[Name]],
+    today: date,
 ) -> MeasureResult:
     texts: dict[str, str] = {}
     lines, unread = [], [line for row in measurements for line in dict.fromkeys(row.unread)]
@@ -269,7 +272,7 @@ def _write(
         text = format_document(document)
         texts[_document_path(row.package.name)] = text
         lines.append(f"{row.package.name}: {_summary(document)}, {len(text) / 1000:.0f} kB")
-    unread += _unmeasured_names(measurements, wanted)
+    unread += _unmeasured_names(measurements, imported_names)
     before = {path: repo.text(path) for path in texts}
     with writer.exclusive(repo):
         written = writer.write(
@@ -294,10 +297,12 @@ def _summary(document: Mapping[str, Any]) -> str:
     )
 
 
-def _unmeasured_names(measurements: Sequence[_Measurement], wanted: Mapping[str, set[Name]]) -> Iterator[str]:
+def _unmeasured_names(
+    measurements: Sequence[_Measurement], imported_names: Mapping[str, set[Name]]
+) -> Iterator[str]:
     """A line for each package of which names are wanted that its facts, which were not renewed, do not have."""
-    now = {row.package.name for row in measurements}
-    for provider in sorted({*wanted} - now):
+    measured = {row.package.name for row in measurements}
+    for provider in sorted({*imported_names} - measured):
         document = facts.measured_document(provider) or {"names": {}}
         stored = {
             (module, name)
@@ -305,6 +310,6 @@ def _unmeasured_names(measurements: Sequence[_Measurement], wanted: Mapping[str,
             for names in groups.values()
             for name in names
         }
-        missing = len(wanted[provider] - stored)
+        missing = len(imported_names[provider] - stored)
         if missing:
             yield f"{provider}: {missing} names that are imported of it are not measured; measure {provider} too"

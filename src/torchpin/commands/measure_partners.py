@@ -41,9 +41,11 @@ def measure_partners(
     index, unread = pypi.index_address(repo.settings), list[str]()
     declared = {name: _declared(name) for name in _select(names)}
     with step(report, "reading releases", total=len(declared), unit="packages") as running:
-        for name, known in declared.items():
+        for name, release_specifiers in declared.items():
             specifiers = _read_releases(index, name, today)
-            known |= {str(version): specifier for version, specifier in specifiers.items() if specifier}
+            release_specifiers |= {
+                str(version): specifier for version, specifier in specifiers.items() if specifier
+            }
             unread += [
                 f"{name} {version} requires no release of torch in its METADATA: see what its project publishes"
                 for version, specifier in specifiers.items()
@@ -54,16 +56,16 @@ def measure_partners(
     text = repo.text(paths.PARTNERS)
     if text is None:
         raise InputError(f"{paths.PARTNERS} is missing; restore it")
-    kept = {name: _declared(name) for name in facts.partners()} | declared
+    requirements = {name: _declared(name) for name in facts.partners()} | declared
     with writer.exclusive(repo):
         written = writer.write(
-            repo, {paths.PARTNERS: renewed_table(text, kept, today)}, before={paths.PARTNERS: text}
+            repo, {paths.PARTNERS: renewed_table(text, requirements, today)}, before={paths.PARTNERS: text}
         )
     for cached in (load.load_table, facts.partners, facts.partner_requirements):
         cached.cache_clear()
-    count = sum(map(len, kept.values()))
+    count = sum(map(len, requirements.values()))
     return MeasureResult(
-        lines=(f"{count} requirements of {len(kept)} packages",),
+        lines=(f"{count} requirements of {len(requirements)} packages",),
         unread=tuple(unread),
         written=written,
         problems=facts.problems(today=today),
@@ -83,11 +85,11 @@ def _read_releases(index: str, name: str, today: date) -> dict[Version, str | No
 
 
 def _select(names: Sequence[str]) -> list[str]:
-    wanted: list[str] = [*map(canonicalize_name, names)] or sorted(facts.partners())
-    unknown = [name for name in wanted if name not in facts.partners()]
+    selected: list[str] = [*map(canonicalize_name, names)] or sorted(facts.partners())
+    unknown = [name for name in selected if name not in facts.partners()]
     if unknown:
         raise InputError(f"not a partner of torch: {', '.join(unknown)}; add a row to {paths.PARTNERS}")
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(selected))
 
 
 def _declared(name: str) -> dict[str, str | None]:
@@ -96,7 +98,7 @@ def _declared(name: str) -> dict[str, str | None]:
 
 
 def _is_known(name: str, version: Version) -> bool:
-    return any(version == Version(known) for row in facts.partners()[name] for known in row.versions)
+    return any(version == Version(stored) for row in facts.partners()[name] for stored in row.versions)
 
 
 def _oldest(name: str) -> Version:

@@ -33,8 +33,8 @@ def require_recorded(env: Environment, files: Mapping[str, Sequence[File]]) -> N
         if version in lockable:
             continue
         state = "is recorded without its dependencies" if version in listed else "is not recorded"
-        known = ", ".join(map(str, sorted(lockable))) or "none"
-        problems.append(f"{name} {version} {state}; recorded with dependencies: {known}")
+        choices = ", ".join(map(str, sorted(lockable))) or "none"
+        problems.append(f"{name} {version} {state}; recorded with dependencies: {choices}")
     if problems:
         snapshot = facts.index_snapshot(channel)
         date = f" of {snapshot.date}" if snapshot else ""

@@ -100,8 +100,8 @@ def leftovers(root: Path, name: str) -> tuple[str, ...]:
     images = sorted({docker.image_repository(env, repo.settings) for env in environments})
     return (
         *(
-            f"{what} stays: {folder}; remove it with `rm -rf {shlex.quote(folder)}`"
-            for folder, what in folders.items()
+            f"{description} stays: {folder}; remove it with `rm -rf {shlex.quote(folder)}`"
+            for folder, description in folders.items()
             if (root / folder).exists()
         ),
         *(
@@ -269,13 +269,13 @@ def _current_renderings(root: Path, name: str) -> dict[str, str]:
 
 def _objection(root: Path, path: str, rendering: str | None) -> str:
     parent, folder, file = path.split("/", 2)
-    known = {
+    is_of_torchpin = {
         paths.SERVICES: file in {"service.yaml", "smoke.py"} or file.startswith("__pycache__/"),
         paths.RECORDS: path in {paths.freeze_path(folder), paths.build_path(folder), paths.sbom_path(folder)},
         paths.DOCKER: path in paths.rendered_paths(folder),
         paths.LOCKFILES: paths.is_lock_file(file),
     }
-    if not known[parent]:
+    if not is_of_torchpin[parent]:
         return "is not torchpin's"
     is_sbom = path == paths.sbom_path(folder)
     if parent in {paths.SERVICES, paths.RECORDS} and not is_sbom:

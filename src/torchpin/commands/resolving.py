@@ -87,13 +87,13 @@ def resolution_inputs(
     Its sources are cloned where neither `current`, its present lock, nor
     `known_upstreams` have what they ask for.
     """
-    known = {
+    read_upstreams = {
         (upstream.source, upstream.commit, upstream.file, bool(upstream.distribution)): upstream
         for upstream in known_upstreams
     }
     with channel_index(repo, env, recorded=recorded) as address:
         upstreams = tuple(
-            known.get((source.name, source.commit, " ".join(source.requirements), source.is_package))
+            read_upstreams.get((source.name, source.commit, " ".join(source.requirements), source.is_package))
             or known_upstream(repo, env, current, source, show_status)
             for source in env.service.sources
             if source.requirements or source.is_package

@@ -74,10 +74,10 @@ def publish(
     tags: Sequence[str],
     key: str,
     *,
-    again: bool = False,
+    force: bool = False,
     push: Callable[[Any, Sequence[str]], None] | None = None,
 ) -> str:
-    """Pushes an image with its tags, unless the registry has its key (`again`: also then); what was done.
+    """Pushes an image with its tags, unless the registry has its key (`force`: also then); what was done.
 
     The tag of the key comes last, so what has it is whole, with all other tags moved. Raises ToolError with the registry's
     message.
@@ -85,7 +85,7 @@ def publish(
     from torchpin.tools import image_transfers, registry
 
     key_tag, *others = tags
-    if not again and registry.registry_key(key_tag) == key:
+    if not force and registry.registry_key(key_tag) == key:
         for tag in others:
             if registry.registry_key(tag) != key:
                 registry.retag(key_tag, tag)

@@ -137,8 +137,8 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
     edited = [path for path in edited if path not in known_records]
     _require_generated(repo, edited, _record_edits(repo, state))
     restored = {**before, state.entry.file: None}
-    again = [path for path in before if path in edited or paths.is_document(path)]
-    fresh_texts = _texts_without_update(repo, restored, again)
+    to_generate = [path for path in before if path in edited or paths.is_document(path)]
+    fresh_texts = _texts_without_update(repo, restored, to_generate)
     missing = [path for path in edited if path not in fresh_texts]
     if missing:
         raise InputError(
@@ -209,9 +209,9 @@ def _record_edits(repo: Repository, state: UndoState) -> list[str]:
     """
     file, text = state.entry.file, repo.text(state.entry.file)
     if text is None:
-        known = (state.entry.bump, state.entry.steps[0].when)
+        update = (state.entry.bump, state.entry.steps[0].when)
         return [
-            f"{entry.file}:1: " for entry in read_bumps(repo) if (entry.bump, entry.steps[0].when) == known
+            f"{entry.file}:1: " for entry in read_bumps(repo) if (entry.bump, entry.steps[0].when) == update
         ]
     if text == (committed_texts(repo, [file]) or {}).get(file):
         return []

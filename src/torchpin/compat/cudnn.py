@@ -61,16 +61,16 @@ def loaded_cudnn(env: Environment, lock: Lock | None) -> str | None:
 
 def other_cudnns(env: Environment, pins: Mapping[str, Pin]) -> dict[int, str]:
     """The cuDNN majors beside torch's own, each with what brings it: a pin, a package of the system, or the base image."""
-    found = {pin.version.major: name for name, pin in pins.items() if _PACKAGE.fullmatch(name)}
-    found |= {
+    providers = {pin.version.major: name for name, pin in pins.items() if _PACKAGE.fullmatch(name)}
+    providers |= {
         int(match[1]): name
         for name in (package.partition("=")[0] for package in env.service.apt)
         if (match := _SYSTEM_PACKAGE.fullmatch(name)) is not None
     }
     base = facts.base_image(env.base.image)
     if base and base.cudnn:
-        found[_major(base.cudnn)] = env.base.image
-    return found
+        providers[_major(base.cudnn)] = env.base.image
+    return providers
 
 
 def base_is_known(env: Environment) -> bool:

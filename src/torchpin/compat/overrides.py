@@ -44,6 +44,6 @@ def unread_requirers(env: Environment, lock: Lock) -> frozenset[str]:
     packages = lock.all_packages
     unread: set[str] = set()
     for name in overrides(env).keys() & packages.keys():
-        known = {wheel.rpartition(" ")[0] for wheel, _ in requirements_on(lock, name)}
-        unread |= ({*packages[name].required_by} & packages.keys()) - known
+        read_requirers = {wheel.rpartition(" ")[0] for wheel, _ in requirements_on(lock, name)}
+        unread |= ({*packages[name].required_by} & packages.keys()) - read_requirers
     return frozenset(unread)

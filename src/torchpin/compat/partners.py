@@ -67,8 +67,8 @@ def intended_release(companions: Mapping[str, Version], torch: Version) -> tuple
     """
     rows = {name: partner_row(name, version) for name, version in companions.items()}
     closed = {name: row for name, row in rows.items() if row and is_closed(row)}
-    known = facts.release_versions()
-    fitting = [release for release in known if all(goes_with(row, release) for row in closed.values())]
+    releases = facts.release_versions()
+    fitting = [release for release in releases if all(goes_with(row, release) for row in closed.values())]
     if not closed or not fitting:
         return None
     is_same_series = [release for release in fitting if release.release[:2] == torch.release[:2]]

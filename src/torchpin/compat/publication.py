@@ -133,11 +133,11 @@ def _on_pypi(version: Version) -> Publication:
 
 def _unlisted_release(version: Version) -> Publication:
     """Of a release without a row: it does not exist between the known ones, since only the newest series gets patches."""
-    known = facts.release_versions()
+    releases = facts.release_versions()
     stable = not version.is_prerelease and not version.is_postrelease
-    if known and stable and known[0] < version < known[-1]:
-        newest = facts.release(str(known[-1]))
-        evidence = f"the releases of torch up to {known[-1]}: {newest.citation if newest else ''}"
+    if releases and stable and releases[0] < version < releases[-1]:
+        newest = facts.release(str(releases[-1]))
+        evidence = f"the releases of torch up to {releases[-1]}: {newest.citation if newest else ''}"
         return Publication(status="absent", evidence=evidence)
     return Publication(status="unknown", reason=f"torch {version} is not in the facts")
 

@@ -117,11 +117,11 @@ def _pinned_requirements(lines: Iterable[str]) -> dict[str, Requirement]:
     }
 
 
-def _exact(name: str, wanted: str | None) -> str:
+def _exact(name: str, specifier: str | None) -> str:
     """A requirement from a column that has a version, or a range."""
-    if not wanted:
+    if not specifier:
         return ""
-    return f"{name}=={wanted}" if wanted[0].isdigit() else f"{name}{wanted}"
+    return f"{name}=={specifier}" if specifier[0].isdigit() else f"{name}{specifier}"
 
 
 def pinned_exactly(requirement: Requirement) -> str:

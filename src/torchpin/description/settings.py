@@ -85,8 +85,8 @@ def parse_settings(
     services = tuple(services)
     names, outer, configured = mirror_names(services), _with_submodules(services), tables.get("mirrors", {})
     if not complete:
-        known = (*names, *_submodule_names(configured, environ, outer))
-        configured, environ = _known_mirrors(configured, environ, known)
+        allowed_names = (*names, *_submodule_names(configured, environ, outer))
+        configured, environ = _known_mirrors(configured, environ, allowed_names)
     mirrors = _parse_mirrors(configured, environ, names, problems, outer)
     build = _parse_build(tables.get("build", {}), environ, problems)
     if problems:
@@ -103,15 +103,15 @@ def _parse_build(
     table: Mapping[str, object], environ: Mapping[str, str], problems: list[_SettingProblem]
 ) -> dict[str, str]:
     """The settings of builds by name, those of the variables over those of the file."""
-    known = ", ".join(sorted(_BUILD))
+    names = ", ".join(sorted(_BUILD))
     problems += [
-        _SettingProblem("", f"build.{_plain_name(name)}: unknown key (known: {known})", ("build", name))
+        _SettingProblem("", f"build.{_plain_name(name)}: unknown key (known: {names})", ("build", name))
         for name in sorted({*table} - {*_BUILD})
     ]
     values = {}
     for name, (variable, pattern, default, kind) in _BUILD.items():
-        given = environ.get(variable) or table.get(name, default)
-        value = str(given).lower() if isinstance(given, bool) and name == "keep_downloads" else given
+        setting = environ.get(variable) or table.get(name, default)
+        value = str(setting).lower() if isinstance(setting, bool) and name == "keep_downloads" else setting
         if isinstance(value, str) and pattern.fullmatch(value):
             values[name] = value
         else:
@@ -238,13 +238,13 @@ def _submodule_names(
 ) -> tuple[str, ...]:
     """The names of mirrors of submodules, of which a description need not have the paths."""
     prefixes = tuple(f"{name}-" for name in outer)
-    given = [name for name in configured if name.startswith(prefixes)]
-    given += [
+    names = [name for name in configured if name.startswith(prefixes)]
+    names += [
         variable.removeprefix("TORCHPIN_MIRROR_").lower().replace("_", "-")
         for variable in environ
         if variable.startswith(tuple(f"{mirror_variable(name)}_" for name in outer))
     ]
-    return tuple(dict.fromkeys(given))
+    return tuple(dict.fromkeys(names))
 
 
 def file_package_names(service: Service) -> list[tuple[str, str]]:

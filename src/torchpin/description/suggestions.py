@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def name_hint(name: str, known: Iterable[str]) -> str:
+def name_hint(name: str, candidates: Iterable[str]) -> str:
     """The nearest known name, or all of them where none is near: `did you mean 'gpu'?` or `known: cpu, gpu`."""
-    names = list(known)
+    names = list(candidates)
     near = get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"

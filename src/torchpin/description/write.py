@@ -46,13 +46,13 @@ def _without_defaults(value: object, shape: Shape) -> object:
         return {name: _without_defaults(item, shape.of) for name, item in value.items()}
     record = shape.record if isinstance(shape, Alternatives) else shape
     if isinstance(value, dict) and isinstance(record, Record):
-        kept = {
+        present = {
             key.name: (key, _without_defaults(value[key.name], key.shape))
             for key in record.keys
             if key.name in value
         }
         return {
-            name: item for name, (key, item) in kept.items() if key.required or not _is_default(item, key)
+            name: item for name, (key, item) in present.items() if key.required or not _is_default(item, key)
         }
     return value
 

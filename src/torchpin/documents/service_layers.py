@@ -115,10 +115,10 @@ def _source_layer_text(env: Environment, lock: Lock, number: int) -> str:
     name, source = [*source_layers(env).items()][number]
     layer = _find_layer(lock, name)
     upstreams = [upstream for upstream in lock.upstreams if upstream.source == source.name]
-    asked = {
+    required_names = {
         canonicalize_name(row.name) for upstream in upstreams for row in installed_requirements(env, upstream)
     }
-    packages = [package for package in (layer.packages if layer else ()) if package.name in asked]
+    packages = [package for package in (layer.packages if layer else ()) if package.name in required_names]
     itself = (
         f"The source itself is installed after it, built with {code(paths.lock_file(BUILD))}."
         if source.is_package

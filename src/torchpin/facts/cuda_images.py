@@ -128,10 +128,10 @@ def _violation(text: str) -> Reading:
 
 def _may_be_newer(cuda: str) -> bool:
     """Whether a CUDA version that is not listed may have come after the list: of an open minor, or of a later one."""
-    known = [Version(row["cuda"]) for row in table()["cuda"]]
+    listed = [Version(row["cuda"]) for row in table()["cuda"]]
     version, minor = Version(cuda), major_minor(cuda)
-    in_minor = [candidate for candidate in known if major_minor(str(candidate)) == minor]
-    if version > max(known):
+    in_minor = [candidate for candidate in listed if major_minor(str(candidate)) == minor]
+    if version > max(listed):
         return True
     is_open = any(row["minor"] == minor for row in table()["open_minors"])
     return is_open and (not in_minor or version > max(in_minor))

@@ -64,24 +64,26 @@ def _moving(version: str, suite: str) -> Reading:
 def _read_release(row: RawRow, version: str, suite: str) -> Reading:
     exact, newest, first = version.count(".") == 2, row["newest"], row["first"]  # noqa: PLR2004 - X.Y.Z
     patch = int(version.rpartition(".")[2]) if exact else newest
-    known = first <= patch <= newest
+    is_listed = first <= patch <= newest
     if patch > newest and row["ends"] < row["as_of"]:
         return _violation(
             f"python {version} does not exist: the last release of {row['minor']} is {newest}", row
         )
     suites = row["suites"]
     builds = {
-        name: bounds for name, bounds in suites.items() if not exact or not known or within(version, bounds)
+        name: bounds
+        for name, bounds in suites.items()
+        if not exact or not is_listed or within(version, bounds)
     }
     source = cite(row["source"], row["date"]).rpartition(" (")[0]
-    if suite and suite != "alpine" and known and suite not in builds:
+    if suite and suite != "alpine" and is_listed and suite not in builds:
         of_kind = sorted(name for name in builds if name.startswith("alpine") == suite.startswith("alpine"))
         if exact or of_kind:
             return _violation(
                 f"python has no image of {version} on {suite}; it has {', '.join(of_kind)}", row
             )
     columns = {"python": version, "ends": row["ends"], "moves": not exact or not suite}
-    return Reading(row=read_row(_system(suite or _default(row, patch)), source, listed=known, **columns))
+    return Reading(row=read_row(_system(suite or _default(row, patch)), source, listed=is_listed, **columns))
 
 
 def _default(row: RawRow, patch: int) -> str:

@@ -52,8 +52,8 @@ def _document(name: str, document: Mapping[str, Any], today: date | None) -> Ite
     if releases is None or sorted({*releases}) != releases or not releases:
         yield "releases are not versions in ascending order"
         return
-    known = frozenset(releases)
-    yield from (message for ranges in _all_ranges(document) for message in _range(ranges, known))
+    versions = frozenset(releases)
+    yield from (message for ranges in _all_ranges(document) for message in _range(ranges, versions))
     for text in (*document["requires"], *(row.get("needs", "") for row in document["checks"])):
         if not parses(Requirement, text):
             yield f"{text!r} is not a requirement"

@@ -169,8 +169,8 @@ def _output(vertex: _Vertex, content: bytes, time: str) -> Reading:
 
 def _transfer(vertex: _Vertex, text: str) -> Event:
     done = sum(row[0] for row in vertex.transfers.values())
-    known = all(row[1] for row in vertex.transfers.values())
-    total = sum(row[1] for row in vertex.transfers.values()) if known else 0
+    has_total = all(row[1] for row in vertex.transfers.values())
+    total = sum(row[1] for row in vertex.transfers.values()) if has_total else 0
     shown = f"{_bytes(done)} / {_bytes(total)}" if total else ""
     return Event(step=vertex.number, kind="output", text=text, bytes=shown, done=done, total=total)
 

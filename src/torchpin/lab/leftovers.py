@@ -46,7 +46,7 @@ def clear_leftovers(show_status: StatusCallback, *, uses_docker: bool) -> None:
         with suppress(TorchpinError), docker.engine() as client:
             counts |= _clear_engine(client, labs)
             is_answered = True
-    kept = []
+    failures = []
     for folder in folders:
         owner = scratch.read_owner(folder)
         if folder in labs and not is_answered and owner and owner.age < scratch.UNSEEN_AFTER:
@@ -55,10 +55,10 @@ def clear_leftovers(show_status: StatusCallback, *, uses_docker: bool) -> None:
             scratch.remove_abandoned(folder)
             counts["folder"] += 1
         except ToolError as error:
-            kept.append(str(error))
+            failures.append(str(error))
     if any(counts.values()):
         show_status(f"lab: cleared what killed commands left: {_count_words(counts)}")
-    for reason in kept:
+    for reason in failures:
         show_status(f"lab: what a killed command left stays: {reason}")
 
 

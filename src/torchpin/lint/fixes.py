@@ -41,14 +41,14 @@ def fix_texts(
 
     `fixed_files`: the files that may be edited, None for all.
     """
-    current, found = dict(texts), list(matches)
+    current, open_matches = dict(texts), list(matches)
     fixed: list[Match] = []
     refused: list[Match] = []
     tried: set[tuple[str, tuple[Edit, ...]]] = set()
     for _ in range(_MOST_ROUNDS):
         fixable = [
             match
-            for match in found
+            for match in open_matches
             if match.edits
             and (unsafe or match.finding.fix_is_safe)
             and (match.id, match.edits) not in tried
@@ -58,11 +58,11 @@ def fix_texts(
         if not chosen:
             break
         after = list(rules(edited))
-        if _ends(found, after, chosen):
-            current, found = edited, after
+        if _ends(open_matches, after, chosen):
+            current, open_matches = edited, after
             fixed += chosen
         else:
-            current, found = _keep_some_edits(current, found, chosen, rules, fixed, refused)
+            current, open_matches = _keep_some_edits(current, open_matches, chosen, rules, fixed, refused)
         tried |= {(match.id, match.edits) for match in refused}
     changed = {file: text for file, text in current.items() if text != texts[file]}
     return FixedTexts(texts=changed, fixed=tuple(fixed), refused=tuple(refused))
@@ -70,7 +70,7 @@ def fix_texts(
 
 def _keep_some_edits(
     texts: dict[str, str],
-    found: list[Match],
+    open_matches: list[Match],
     chosen: Iterable[Match],
     rules: Rules,
     fixed: list[Match],
@@ -81,16 +81,16 @@ def _keep_some_edits(
     pending = [ordered] if len(ordered) == 1 else [ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]]
     while pending:
         part = pending.pop()
-        made, edited = _make_edits(texts, part)
-        after = list(rules(edited)) if len(made) == len(part) else []
-        if len(made) == len(part) and _ends(found, after, part):
-            texts, found = edited, after
+        edited_matches, edited = _make_edits(texts, part)
+        after = list(rules(edited)) if len(edited_matches) == len(part) else []
+        if len(edited_matches) == len(part) and _ends(open_matches, after, part):
+            texts, open_matches = edited, after
             fixed += part
         elif len(part) == 1:
             refused += part
         else:
             pending += [part[: len(part) // 2], part[len(part) // 2 :]]
-    return texts, found
+    return texts, open_matches
 
 
 def _ends(before: Iterable[Match], after: Iterable[Match], chosen: Iterable[Match]) -> bool:

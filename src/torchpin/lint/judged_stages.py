@@ -64,7 +64,7 @@ def judged_matches(
             if stage or _GPU_IMAGE.search(steps.image):
                 pythons = (Version(python),) if python else _GUESSED_PYTHONS
                 judged = [
-                    _stage_findings(stage or _image_stage(steps), version, context, known=bool(python))
+                    _stage_findings(stage or _image_stage(steps), version, context, knows_python=bool(python))
                     for version in pythons
                 ]
                 yield from _common_matches(judged)
@@ -111,7 +111,7 @@ def _stage_findings(
     python: Version,
     context: Callable[[Sequence[Environment]], CheckContext],
     *,
-    known: bool,
+    knows_python: bool,
 ) -> dict[_Key, Finding]:
     """The findings with a place, one a place: several checks may say the same of a pin."""
     service = replace(stage.service, python=python)
@@ -124,7 +124,7 @@ def _stage_findings(
             ):  # of the image, the Python or the platform: torch is what has no wheel for it
                 finding = replace(finding, location=service.location("torch.version"))  # noqa: PLW2901
             is_told = finding.level == "error" or result.check in _WITH_WARNINGS
-            is_certain = known or result.check not in _OF_PYTHON
+            is_certain = knows_python or result.check not in _OF_PYTHON
             has_place = not finding.location.startswith(service.file)
             if result.check == "DEP007" and _IN_LOCK.search(finding.location):
                 continue  # the resolver has held METADATA, but for what the project overrides

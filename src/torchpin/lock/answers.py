@@ -103,7 +103,7 @@ def _is_read_alike(env: Environment, lock: Lock, source: Source) -> bool:
         if described == source
     )
     sources = {source.name for source in env.service.sources}
-    asked = {
+    required_names = {
         package.name for package in lock.all_packages.values() if env.service.name in package.required_by
     }
     by_sources = {
@@ -113,4 +113,4 @@ def _is_read_alike(env: Environment, lock: Lock, source: Source) -> bool:
         for row in installed_requirements(env, upstream)
         if not row.url
     }
-    return same_words and asked <= {*declared_names(env.layers), *channel_names(env), *by_sources}
+    return same_words and required_names <= {*declared_names(env.layers), *channel_names(env), *by_sources}

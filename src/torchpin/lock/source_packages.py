@@ -62,15 +62,15 @@ def without_family(requirements: Collection[str], family: Collection[str]) -> tu
 
     Raises ValueError for one that is no requirement, or an address.
     """
-    kept = []
+    remaining = []
     for text in requirements:
         requirement = parse_requirement(text)
         if requirement.url:
             message = f"the build requires {text!r}, an address that a lock of PyPI's files has not"
             raise ValueError(message)
         if canonicalize_name(requirement.name) not in family:
-            kept.append(str(requirement))
-    return tuple(sorted({*kept}))
+            remaining.append(str(requirement))
+    return tuple(sorted({*remaining}))
 
 
 def _table(data: dict[str, Any], key: str) -> dict[str, Any]:

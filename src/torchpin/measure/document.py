@@ -110,8 +110,8 @@ def _names(facts: Mapping[str, ReleaseFacts]) -> dict[str, dict[str, list[str]]]
 def _name_ranges(facts: Mapping[str, ReleaseFacts]) -> Iterator[tuple[Name, str]]:
     """Each name with the ranges that have it, and again with those of which it is not known; "" where none has it."""
     releases = list(facts)
-    wanted = sorted({name for row in facts.values() for name in row.names})
-    for name in wanted:
+    imported_names = sorted({name for row in facts.values() for name in row.names})
+    for name in imported_names:
         having = {release for release, row in facts.items() if row.names.get(name) is True}
         unclear = {release for release, row in facts.items() if row.names.get(name) is None}
         yield name, format_ranges(releases, having)

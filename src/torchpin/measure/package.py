@@ -198,7 +198,7 @@ def requirements(
     from packaging.requirements import Requirement as Parsed
     from packaging.utils import canonicalize_name
 
-    wanted = {*packages}
+    required_names = {*packages}
     loaded = loaded_modules(distribution, entries)
     tops = {module.partition(".")[0] for module in loaded}
     others = [
@@ -213,7 +213,7 @@ def requirements(
         for check in _module_checks(distribution, module):
             parsed = Parsed(check.needs)
             entry = "" if check.function else loaded.get(module, "")
-            if not parsed.specifier or canonicalize_name(parsed.name) not in wanted or check in rows:
+            if not parsed.specifier or canonicalize_name(parsed.name) not in required_names or check in rows:
                 continue
             if entry or _asks_for_another_version(check):
                 rows[check] = Requirement(check=check, file=distribution.path(module), entry=entry)

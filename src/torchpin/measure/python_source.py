@@ -200,12 +200,12 @@ def _imports(statements: Iterable[ast.stmt], package: str) -> Iterator[Import]:
 
 def _attribute_uses(statements: Iterable[ast.stmt], aliases: Mapping[str, str]) -> Iterator[Import]:
     """The attributes of a few modules that are used while the module is imported: `np.float_` in a table."""
-    known = {alias: module for alias, module in aliases.items() if module in _ATTRIBUTES_OF}
-    if not known:
+    modules = {alias: module for alias, module in aliases.items() if module in _ATTRIBUTES_OF}
+    if not modules:
         return
     for node in _module_level(statements, ast.Attribute):
-        if isinstance(node.value, ast.Name) and node.value.id in known:
-            yield Import(module=known[node.value.id], name=node.attr)
+        if isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield Import(module=modules[node.value.id], name=node.attr)
 
 
 def absolute_module(statement: ast.ImportFrom, package: str) -> str:

@@ -93,7 +93,7 @@ def _plain(text: str) -> str:
         return text if text.startswith("${") else f"${{{text}}}"
     if match[1].startswith("<<"):
         return _heredoc(match[1])
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), match[1])
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), match[1])
 
 
 def _heredoc(text: str) -> str:

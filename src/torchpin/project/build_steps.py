@@ -54,10 +54,10 @@ class _State:
 def build_steps(text: str, options: BuildInputs = BuildInputs()) -> Iterator[BuildStep]:  # noqa: B008 - it is frozen
     """Every instruction below a FROM, stage by stage, also of stages that the build does not need. Raises BoundError."""
     build = parse_build(text, options)
-    given = dict(options.args)
+    build_args = dict(options.args)
     in_image = {stage.number for stage in build.target.chain} if build.target else set()
     ends: dict[int, _State] = {}
-    variables = Variables({name: given.get(name, "") for name in (*_PROXIES, *map(str.upper, _PROXIES))})
+    variables = Variables({name: build_args.get(name, "") for name in (*_PROXIES, *map(str.upper, _PROXIES))})
     first = _State(values=variables.values)
     for stage in build.stages:
         state = ends[stage.parent.number] if stage.parent else first
@@ -73,7 +73,7 @@ def build_steps(text: str, options: BuildInputs = BuildInputs()) -> Iterator[Bui
                 is_needed=stage.number in build.needed,
                 in_image=stage.number in in_image,
             )
-            state = _after(instruction, state, variables, given, build)
+            state = _after(instruction, state, variables, build_args, build)
         ends[stage.number] = replace(state, values=variables.values, settings=variables.settings)
 
 
@@ -90,12 +90,12 @@ def _after(
     instruction: Instruction,
     state: _State,
     variables: Variables,
-    given: Mapping[str, str],
+    build_args: Mapping[str, str],
     build: DockerBuild,
 ) -> _State:
     """The state behind an instruction, which sets `variables` too."""
     if instruction.keyword == "ARG":
-        set_args(instruction, variables, given, build.args)
+        set_args(instruction, variables, build_args, build.args)
     elif instruction.keyword == "ENV":
         variables.set(environment(instruction, variables), instruction.place)
     elif instruction.keyword == "WORKDIR":

@@ -49,9 +49,9 @@ def built_texts(texts: Mapping[str, str], current: str = "") -> list[dict[str, s
         for build in read_build_file(path, texts[path], current).builds if is_build_file(path) else ():
             if build.dockerfile in texts and not build.inline:
                 text = built_text(texts[build.dockerfile], build.inputs)
-                known = builds.setdefault(build.dockerfile, [])
-                if text not in known and len(known) < _MOST_BUILDS:
-                    known.append(text)
+                file_texts = builds.setdefault(build.dockerfile, [])
+                if text not in file_texts and len(file_texts) < _MOST_BUILDS:
+                    file_texts.append(text)
     first = {**texts, **{path: variants[0] for path, variants in builds.items()}}
     rounds = [first]
     for number in range(1, max(map(len, builds.values()), default=1)):
@@ -75,11 +75,11 @@ def inline_builds(texts: Mapping[str, str], current: str = "") -> Iterator[Inlin
     """The Dockerfiles that compose files have in them, each built with its arguments; `current` as in `built_texts`."""
     others = {path: text for path, text in texts.items() if not _is_dockerfile(path)}
     for path in filter(is_build_file, sorted(texts)):
-        known: set[str] = set()
+        built: set[str] = set()
         for build in read_build_file(path, texts[path], current).builds:
             text = built_text(build.placed.text, build.inputs) if build.placed else ""
-            if build.placed and text not in known and len(known) < _MOST_BUILDS:
-                known.add(text)
+            if build.placed and text not in built and len(built) < _MOST_BUILDS:
+                built.add(text)
                 yield InlineBuild(path, build.placed, {**others, path: text})
 
 

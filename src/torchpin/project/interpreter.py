@@ -90,7 +90,7 @@ def image_python(
         argv = _without_prefixes(run.command.texts)
         if not argv:
             continue
-        if match := next((found for word in argv if (found := _WHEEL.search(word))), None):
+        if match := next((name_match for word in argv if (name_match := _WHEEL.search(word))), None):
             wheel = wheel if wheel.version else _source(run, f"3.{match[1]}", f"it installs {match[0][1:]}")
         _follow_installer(state, run, argv)
         setting = run.settings.get("UV_PYTHON")
@@ -109,7 +109,7 @@ def image_python(
 
 def _follow_installer(state: _Interpreters, run: RunCommand, argv: Sequence[str]) -> None:
     """What conda's installer changes: `pip` is no longer that of the system's Python."""
-    match = next((found for word in argv if (found := _CONDA_INSTALLER.search(word))), None)
+    match = next((name_match for word in argv if (name_match := _CONDA_INSTALLER.search(word))), None)
     if match:
         state.is_default = False
     if match and match[1]:

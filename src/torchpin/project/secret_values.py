@@ -154,9 +154,9 @@ def _named_values(text: str, *, prose: bool) -> Iterator[_Secret]:
             if default and names_secret(default[1]) and not is_harmless(default[1], default[2]):
                 yield _Secret(*default.span(2), f"the value of {default[1]}")
             continue
-        given = _GIVEN.match(text, match.end())
-        if given and (given["sign"].strip() or _can_name_the_next(match[0], before, prose=prose)):
-            for secret in _named_value(text, match[0], given):
+        assignment = _GIVEN.match(text, match.end())
+        if assignment and (assignment["sign"].strip() or _can_name_the_next(match[0], before, prose=prose)):
+            for secret in _named_value(text, match[0], assignment):
                 position = secret.end
                 yield secret
 
@@ -167,14 +167,14 @@ def _can_name_the_next(name: str, before: str, *, prose: bool) -> bool:
     return name.startswith("-") or name.isupper() or (prose and is_word)
 
 
-def _named_value(text: str, name: str, given: re.Match[str]) -> Iterator[_Secret]:
+def _named_value(text: str, name: str, assignment: re.Match[str]) -> Iterator[_Secret]:
     """The value behind a name; none for an option that follows, and for what is none of a secret."""
-    start = given.end()
-    if not given["sign"].strip() and not given["quote"] and _OPTION.match(text, start):
+    start = assignment.end()
+    if not assignment["sign"].strip() and not assignment["quote"] and _OPTION.match(text, start):
         return
-    if given["quote"]:
-        end = text.find(given["quote"], start)
-    elif ":" in given["sign"] or _BETWEEN in given["sign"]:
+    if assignment["quote"]:
+        end = text.find(assignment["quote"], start)
+    elif ":" in assignment["sign"] or _BETWEEN in assignment["sign"]:
         end = text.find(_BETWEEN, start)
     else:
         match = _VALUE_END.search(text, start)

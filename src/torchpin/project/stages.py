@@ -117,7 +117,7 @@ def final_stage(text: str) -> Stage | None:
 def parse_build(text: str, options: BuildInputs = BuildInputs()) -> DockerBuild:
     """A Dockerfile's stages as a build with these options makes them. Raises BoundError for too many stages or variables."""
     global_args = Variables(_platform_args(options))
-    given = dict(options.args)
+    build_args = dict(options.args)
     problems: list[ReadProblem] = []
     stages: list[Stage] = []
     bodies: list[list[Instruction]] = []
@@ -128,7 +128,7 @@ def parse_build(text: str, options: BuildInputs = BuildInputs()) -> DockerBuild:
         elif stages:
             bodies[-1].append(instruction)
         elif instruction.keyword == "ARG":
-            set_args(instruction, global_args, given, {})
+            set_args(instruction, global_args, build_args, {})
         if len(stages) > _MOST_STAGES:
             raise BoundError(f"it has more than {_MOST_STAGES} stages")
     _complete(stages, bodies)
@@ -151,13 +151,16 @@ def _platform_args(options: BuildInputs) -> dict[str, str]:
 
 
 def set_args(
-    instruction: Instruction, variables: Variables, given: Mapping[str, str], inherited: Mapping[str, str]
+    instruction: Instruction,
+    variables: Variables,
+    build_args: Mapping[str, str],
+    inherited: Mapping[str, str],
 ) -> None:
     """Sets what an ARG sets, one after the other: from the build, else its default, else of `inherited`. Raises BoundError."""
     for written_name, default in written_pairs(instruction):
         name = plain_text(written_name, instruction.escape)
-        if name in given:
-            variables.set({name: given[name]}, instruction.place)
+        if name in build_args:
+            variables.set({name: build_args[name]}, instruction.place)
         elif default is not None:
             variables.set({name: variables.expand(default, instruction.escape)}, instruction.place)
         elif name in inherited:

@@ -51,13 +51,11 @@ def find_failures(message: str) -> tuple[KnownFailure, ...]:
 
     Raises InputError where there is none.
     """
-    known = facts.failures()
-    if matching := next((failure for failure in known if failure.pattern.search(message)), None):
+    all_failures = facts.failures()
+    if matching := next((failure for failure in all_failures if failure.pattern.search(message)), None):
         return (matching,)
     part = message.casefold()
-    if containing := tuple(
-        known_ for known_ in known if part in f"{known_.title}\n{known_.example}".casefold()
-    ):
+    if containing := tuple(row for row in all_failures if part in f"{row.title}\n{row.example}".casefold()):
         return containing
     raise InputError(
         f"{message!r} is neither an id nor a known message; {paths.TROUBLESHOOTING} lists the messages, {paths.CHECKS} the ids"
@@ -66,9 +64,9 @@ def find_failures(message: str) -> tuple[KnownFailure, ...]:
 
 def _failure_text(failure: KnownFailure) -> str:
     checks = ", ".join(failure.checks)
-    found = f"Found beforehand by: {checks}\n\n" if checks else ""
+    checks_note = f"Found beforehand by: {checks}\n\n" if checks else ""
     return (
-        f"{failure.title}\n\nExample: {failure.example.strip()}\n\nCause: {failure.means}\n\nFix: {failure.help}\n\n{found}"
+        f"{failure.title}\n\nExample: {failure.example.strip()}\n\nCause: {failure.means}\n\nFix: {failure.help}\n\n{checks_note}"
         f"Occurs: {_PLACES[failure.stage]}\n\nSources: {failure.source}\n\n"
         f"Page: {paths.PUBLISHED}/{paths.TROUBLESHOOTING}\n"
     )

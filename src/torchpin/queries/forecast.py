@@ -181,9 +181,11 @@ def _layer(group: PackageGroup, wheels: Mapping[str, int], chain: str) -> LayerB
 
 
 def _unpacked(package: Artifact, wheels: Mapping[str, int]) -> Bytes:
-    known = wheels.get(package.sha256)
+    unpacked = wheels.get(package.sha256)
     return (
-        Bytes(count=known) if known else Bytes(count=round((package.size or 0) * UNPACKED_RATIO), exact=False)
+        Bytes(count=unpacked)
+        if unpacked
+        else Bytes(count=round((package.size or 0) * UNPACKED_RATIO), exact=False)
     )
 
 

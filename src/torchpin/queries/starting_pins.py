@@ -108,8 +108,8 @@ def _matching_releases(series: str) -> tuple[Version, ...]:
 def _is_of_series(version: Version, series: str) -> bool:
     if series and not _SERIES.fullmatch(series):
         raise InputError(f"--torch {series!r} is not a release or series of torch such as 2.9")
-    wanted = Version(series).release if series else ()
-    return version.release[: len(wanted)] == wanted
+    prefix = Version(series).release if series else ()
+    return version.release[: len(prefix)] == prefix
 
 
 def _choose_python(

@@ -51,10 +51,10 @@ def select_gpus(
     In the order of the facts; those that they do not have come last.
     """
     named = [name for env in environments for name in env.service.gpus]
-    known = [gpu.name for gpu in facts.gpus()]
-    chosen = list(requested) or (known if every else named)
+    known_gpus = [gpu.name for gpu in facts.gpus()]
+    chosen = list(requested) or (known_gpus if every else named)
     names = {(gpu.name if (gpu := facts.gpu(name)) else name): None for name in chosen}
-    places = {name: place for place, name in enumerate(known)}
+    places = {name: place for place, name in enumerate(known_gpus)}
     return tuple(sorted(names, key=lambda name: places.get(name, len(places))))
 
 

@@ -268,8 +268,8 @@ def fit_machine(dockerfile: str, secrets: Mapping[str, Path], *, hashes: bool) -
     bound = secrets if hashes and redact_credentials(text) == text else {}
     fitted = secret_mounts.fit_secret_mounts(dockerfile, secrets, bound)
     mounted = secret_mounts.mounted_secrets(fitted)
-    kept = {name: path for name, path in secrets.items() if name in mounted}
-    return MachineBuild(dockerfile=fitted, secrets=kept, files=bound)
+    mounted_files = {name: path for name, path in secrets.items() if name in mounted}
+    return MachineBuild(dockerfile=fitted, secrets=mounted_files, files=bound)
 
 
 @contextmanager
@@ -278,9 +278,13 @@ def secret_files(settings: Settings, indexes: Sequence[Index] = ()) -> Iterator[
 
     An index that this machine has credentials for is a mirror of itself, with them in its address. Empty without any.
     """
-    own = {index.name: index.url for index in indexes if index.name not in settings.mirrors}
-    known = {name: credentials.with_index_credentials(name, url, os.environ) for name, url in own.items()}
-    private = {name: url for name, url in known.items() if credentials.with_known(url) != own[name]}
+    addresses = {index.name: index.url for index in indexes if index.name not in settings.mirrors}
+    with_credentials = {
+        name: credentials.with_index_credentials(name, url, os.environ) for name, url in addresses.items()
+    }
+    private = {
+        name: url for name, url in with_credentials.items() if credentials.with_known(url) != addresses[name]
+    }
     settings = replace(settings, mirrors={**settings.mirrors, **private})
     ca_paths = (os.environ.get(name, "") for name in _CA_VARIABLES)
     ca_file = next((path for path in ca_paths if os.path.isfile(path)), None)  # noqa: PTH113 - "" is not a path

@@ -98,8 +98,8 @@ def _read(path: Path) -> dict[str, bytes] | None:
         content = path.read_bytes()
     except OSError:
         return None
-    digest, kept = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
-    if sha256(kept).digest() != digest:
+    digest, data = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+    if sha256(data).digest() != digest:
         return None
-    compiled: dict[str, bytes] = marshal.loads(kept)  # noqa: S302 - it is what was written
+    compiled: dict[str, bytes] = marshal.loads(data)  # noqa: S302 - it is what was written
     return compiled

@@ -171,8 +171,8 @@ def list_members(
             _require_not_ignored(walk, entry)
             _require_size(place.stat().st_size, entry)
             return (Member(path="", kind="file", mode=_file_mode(place, entry), place=place),)
-        for path, found in _walk_folder(place, "", walk):
-            _add_member(walk, entry, path, found)
+        for path, dir_entry in _walk_folder(place, "", walk):
+            _add_member(walk, entry, path, dir_entry)
     except OSError as error:
         raise InputError(os_error_reason(error)) from None
     if not walk.members:
@@ -229,22 +229,22 @@ def _require_not_ignored(walk: _Walk, entry: CopiedFiles) -> None:
 def _walk_folder(folder: Path, path: str, walk: _Walk) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """What is in a folder and not ignored, but for folders, with its path in the tree."""
     with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda found: found.name)
-    for found in listed:
-        inner = f"{path}{found.name}"
+        listed = sorted(entries, key=lambda dir_entry: dir_entry.name)
+    for dir_entry in listed:
+        inner = f"{path}{dir_entry.name}"
         is_ignored = walk.is_ignored(inner)
-        if found.is_dir(follow_symlinks=False):
+        if dir_entry.is_dir(follow_symlinks=False):
             if not (is_ignored and walk.may_be_pruned(inner)):
-                yield from _walk_folder(folder / found.name, f"{inner}/", walk)
+                yield from _walk_folder(folder / dir_entry.name, f"{inner}/", walk)
         elif not is_ignored:
-            yield inner, found
+            yield inner, dir_entry
 
 
-def _add_member(walk: _Walk, entry: CopiedFiles, path: str, found: os.DirEntry[str]) -> None:
-    shown, place = f"{entry.origin}/{path}", Path(found.path)
+def _add_member(walk: _Walk, entry: CopiedFiles, path: str, dir_entry: os.DirEntry[str]) -> None:
+    shown, place = f"{entry.origin}/{path}", Path(dir_entry.path)
     if len(walk.members) >= MOST_FILES:
         raise InputError(f"{entry.origin} has more than {MOST_FILES} files; leave some out with `ignore`")
-    if found.is_symlink():
+    if dir_entry.is_symlink():
         link = str(place.readlink())
         if link.startswith("/") or normpath(f"{path}/../{link}").split("/")[0] == "..":
             raise InputError(
@@ -253,11 +253,11 @@ def _add_member(walk: _Walk, entry: CopiedFiles, path: str, found: os.DirEntry[s
             )
         walk.members.append(Member(path=path, kind="link", mode=0o777, place=place, link=link))
         return
-    status = found.stat(follow_symlinks=False)
+    status = dir_entry.stat(follow_symlinks=False)
     kind = KINDS.get(stat.S_IFMT(status.st_mode))
     if kind:
         raise InputError(f"{shown} is {kind}, not a file; leave it out with `ignore`")
-    if is_secret_file(found.name):
+    if is_secret_file(dir_entry.name):
         raise InputError(
             f"{shown} may hold secrets, which everybody reads who has the image; leave it out with `ignore`, and pass it with "
             "`run.env_file` or `run.secrets`, or copy it with an entry of its own if it holds none"

@@ -251,10 +251,10 @@ def registry_credentials(host: str) -> dict[str, str]:
     from docker.errors import DockerException
 
     try:
-        known = load_config().resolve_authconfig(host) or {}
+        credentials = load_config().resolve_authconfig(host) or {}
     except DockerException as error:
         raise ToolError(f"docker's credentials of {host} cannot be read: {short_message(error)}") from None
-    return {name.lower(): str(value) for name, value in known.items() if value}
+    return {name.lower(): str(value) for name, value in credentials.items() if value}
 
 
 def insecure_registries(client: Client) -> frozenset[str]:

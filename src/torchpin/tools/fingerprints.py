@@ -55,7 +55,7 @@ class Fingerprints:
         place = f"{self._root}/{path}"
         if not self._is_plain_folder(path):
             return ""
-        known: dict[str, tuple[_State, str]] = self._kept.get(path, "") or {}
+        former_files: dict[str, tuple[_State, str]] = self._kept.get(path, "") or {}
         files: dict[str, tuple[_State, str]] = {}
         settled = True
         with os.scandir(place) as entries:
@@ -66,7 +66,7 @@ class Fingerprints:
                 if not stat.S_ISREG(status.st_mode):
                     raise NotPlainError(entry.path)
                 file_state = _state(status)
-                former = known.get(entry.name)
+                former = former_files.get(entry.name)
                 if former and former[0] == file_state:
                     files[entry.name] = former
                     continue
@@ -74,7 +74,7 @@ class Fingerprints:
                 settled = (
                     settled and time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS
                 )
-        if files != known and settled:
+        if files != former_files and settled:
             self._kept.put(path, "", files)
         return digest(*(part for name, (_, content) in files.items() for part in (name, content)))
 

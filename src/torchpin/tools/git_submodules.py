@@ -67,10 +67,10 @@ def mirror_name(source: str, path: str) -> str:
 def submodule_state(source: Source, folder: Path, commit: str) -> str:
     """What is wrong with the submodules of a clone; "" where those that are wanted are at their commits."""
     links = gitlinks(folder, commit)
-    wanted = [path for path in links if source.submodules is None or is_selected(source, path)]
+    selected = [path for path in links if source.submodules is None or is_selected(source, path)]
     if isinstance(source.submodules, tuple):
-        wanted += [path for path in source.submodules if not _is_inside(path, links)]
-    missing = [path for path in wanted if not head_commit(folder / path)]
+        selected += [path for path in source.submodules if not _is_inside(path, links)]
+    missing = [path for path in selected if not head_commit(folder / path)]
     if missing:
         return f"without its {noun(len(missing), 'submodule')} {', '.join(missing)}"
     for path, inner, named in fetched_submodules(source, folder, commit):
@@ -132,13 +132,13 @@ def _fetch_inner(
 ) -> None:
     """Fetch the submodules of a repository; `urls` are its own address, and the one that it was fetched from."""
     links = gitlinks(folder, commit)
-    wanted = [
+    selected = [
         path
         for path in links
         if is_selected(fetching.source, f"{prefix}{path}") or _leads_to(fetching.source, f"{prefix}{path}")
     ]
-    addresses = _listed_addresses(folder, commit) if wanted else {}
-    for path in wanted:
+    addresses = _listed_addresses(folder, commit) if selected else {}
+    for path in selected:
         whole_path = f"{prefix}{path}"
         fetching.count += 1
         if depth > _DEEPEST or fetching.count > _MOST_SUBMODULES:

@@ -42,8 +42,8 @@ def layers_size(manifest: Mapping[str, Any]) -> int | None:
     sizes = (
         [layer.get("size") for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
     )
-    known = [size for size in sizes if isinstance(size, int) and size >= 0]
-    return sum(known) if known and len(known) == len(sizes) else None
+    valid_sizes = [size for size in sizes if isinstance(size, int) and size >= 0]
+    return sum(valid_sizes) if valid_sizes and len(valid_sizes) == len(sizes) else None
 
 
 def _platform(entry: Any) -> str:

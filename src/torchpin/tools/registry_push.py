@@ -79,8 +79,8 @@ class _Registry:
     def _request(self, method: str, url: str, scope: str, options: Mapping[str, Any]) -> requests.Response:
         address = url if "://" in url else f"{self.address}{url}"
         headers = dict(options.get("headers", {}))
-        if address.startswith(f"{self.address}/") and (known := self.authorizations.get(scope)):
-            headers["Authorization"] = known  # no other host that an upload leads to gets it
+        if address.startswith(f"{self.address}/") and (authorization := self.authorizations.get(scope)):
+            headers["Authorization"] = authorization  # no other host that an upload leads to gets it
         return self.session.request(
             method, address, timeout=_TIMEOUT, allow_redirects=method == "HEAD",
             **{**options, "headers": headers},
@@ -97,17 +97,17 @@ class _Registry:
         if kind.lower() != "bearer" or not realm.startswith(("https://", self.address)):
             return ""
         identity = self.credentials.get("identitytoken")
-        asked = {**fields, "scope": scope}
+        token_query = {**fields, "scope": scope}
         if identity:
             form = {
-                **asked,
+                **token_query,
                 "grant_type": "refresh_token",
                 "refresh_token": identity,
                 "client_id": "torchpin",
             }
             response = self.session.post(realm, data=form, timeout=_TIMEOUT)
         else:
-            parameters = {**asked, "scope": scope.split(" ")}
+            parameters = {**token_query, "scope": scope.split(" ")}
             response = self.session.get(
                 realm, params=parameters, auth=user if user[0] else None, timeout=_TIMEOUT
             )

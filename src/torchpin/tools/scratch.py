@@ -94,12 +94,12 @@ def parse_owner(text: str) -> Owner | None:
 
 def is_abandoned(owner: Owner) -> bool:
     """Whether an owner is gone, and that for long enough."""
-    here = current_owner()
-    if owner.boot != here.boot:
+    this_process = current_owner()
+    if owner.boot != this_process.boot:
         # another boot of this machine has ended, another machine may still run
-        same_machine = owner.machine == here.machine != _digest(Path(os.devnull))
+        same_machine = owner.machine == this_process.machine != _digest(Path(os.devnull))
         return owner.age > (DEAD_AFTER if same_machine else UNSEEN_AFTER)
-    if owner.namespace != here.namespace or not here.started:
+    if owner.namespace != this_process.namespace or not this_process.started:
         return owner.age > UNSEEN_AFTER
     return _start_of(owner.pid) != owner.started and owner.age > DEAD_AFTER
 

@@ -152,8 +152,8 @@ def _with_shared_files(
         pair for pair in contents.overlapping(wheels) if (pair[0].sha256, pair[1].sha256) not in recorded
     ]
     needed = {wheel.sha256 for pair in pairs for wheel in pair}
-    again = [artifacts[key] for key in sorted(needed) if key not in readings]
-    readings = {**readings, **_read_files(again, urls)}
+    to_read = [artifacts[key] for key in sorted(needed) if key not in readings]
+    readings = {**readings, **_read_files(to_read, urls)}
     lost = {key: readings[key].unread for key in needed if readings[key].files is None}
     wheels = [
         replace(wheel, unread=lost[wheel.sha256]) if wheel.sha256 in lost else wheel for wheel in wheels

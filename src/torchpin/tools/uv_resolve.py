@@ -60,12 +60,12 @@ def resolve(  # noqa: PLR0913 - what a resolution depends on, and what follows i
     """
     wheels = abi_wheels(env)
     previous = current.all_packages.values() if current else ()
-    kept = [package for package in previous if package.name not in wheels]
+    preferred = [package for package in previous if package.name not in wheels]
     rule = uv_cutoff.age_rule(env, cutoff, add_notice, has_channel=index is not None)
     project = Resolvable(
         env=env, settings=settings, text="", index=index, rule=rule, located=located, running=running
     )
-    project, files, members = _resolve_family(project, wheels, upstreams, previous=kept, upgrade=upgrade)
+    project, files, members = _resolve_family(project, wheels, upstreams, previous=preferred, upgrade=upgrade)
     required_by = _known_requirers(env, current, files, upstreams, published) or add_abi_wheels(
         env, uv_selection.required_by(project, files, members), wheels
     )
@@ -146,7 +146,7 @@ def _resolve_family(
         canonicalize_name(Requirement(text).name) for text in uv_project.source_requirements(env, upstreams)
     }
     required = {*env.service.torch.family, *layer_members(env)}
-    kept = [_as_on_pypi(package) if package.name not in required else package for package in previous]
+    preferred = [_as_on_pypi(package) if package.name not in required else package for package in previous]
     members: dict[str, str] = {}
     while True:
         text = uv_project.render_uv_project(
@@ -160,7 +160,7 @@ def _resolve_family(
             files=[file.artifact.name for file in project.located],
         )
         project = replace(project, text=text)
-        files = select_files(project, previous=kept, upgrade=upgrade)
+        files = select_files(project, previous=preferred, upgrade=upgrade)
         versions = {file.artifact.name: Version(file.artifact.version).public for file in files}
         _require_companions(project, files)
         brought = ({*versions} & channel_names(env)) - required - {*members}
@@ -250,8 +250,8 @@ def _stage_layer(
     previous = current.stage.packages if current and current.stage else ()
     files: list[LocatedArtifact] = []
     for text, option in uv_project.stage_projects(env):
-        kept = [package for package in previous if package.is_source == (option == "--no-binary")]
-        files += select_files(_tools_project(env, settings, text, rule, option), previous=kept)
+        preferred = [package for package in previous if package.is_source == (option == "--no-binary")]
+        files += select_files(_tools_project(env, settings, text, rule, option), previous=preferred)
     artifacts = sorted(with_sizes(files, current), key=lambda artifact: artifact.name)
     return layer_lock(env, STAGE, artifacts, uv=UV_VERSION), files
 

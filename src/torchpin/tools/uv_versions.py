@@ -60,8 +60,10 @@ def select_versions(
     with temporary_project(project) as folder:
         if located:
             package_files.write_flat_index(folder / uv_project.FILES_FOLDER, located)
-        kept = [f"{package.name}=={package.version}\n" for package in previous if package.name not in wheels]
-        (folder / "pins.txt").write_text("".join(kept))
+        preferred = [
+            f"{package.name}=={package.version}\n" for package in previous if package.name not in wheels
+        ]
+        (folder / "pins.txt").write_text("".join(preferred))
         with uv_cutoff.explained(env, settings, folder, rule, ()):
             options = rule.options() if rule else ()
             run_compile(env, settings, folder, compile_command(env, "pins.txt", extra=options))

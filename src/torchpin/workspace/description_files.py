@@ -68,12 +68,12 @@ def is_environment_folder(root: Path, parent: str, name: str) -> bool:
     """Whether a folder of `parent` has what is made for an environment; in docker/ and records/ people have folders, too."""
     if parent == paths.LOCKFILES:
         return any((root / parent / name).glob("*"))  # git tracks no empty folders
-    made = (
+    generated_paths = (
         paths.rendered_paths(name)[1:]  # a Dockerfile may be somebody's
         if parent == paths.DOCKER
         else (paths.sbom_path(name), paths.freeze_path(name), paths.build_path(name))
     )
-    return any((root / path).exists() for path in made)
+    return any((root / path).exists() for path in generated_paths)
 
 
 def read_texts(

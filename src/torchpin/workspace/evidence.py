@@ -148,7 +148,7 @@ def _add_renderings(repo: Repository, context: CheckContext) -> CheckContext:
 
 
 def _add_documents(
-    repo: Repository, context: CheckContext, kept: MutableMapping[str, ServiceParts] | None = None
+    repo: Repository, context: CheckContext, known_parts: MutableMapping[str, ServiceParts] | None = None
 ) -> CheckContext:
     # it loads every document, which the judge does not need
     from torchpin.workspace.bumps import former_log_problems
@@ -160,7 +160,7 @@ def _add_documents(
     try:
         with remembering():
             standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
-            pages_expected = expected_documents(repo, {}, kept=kept)
+            pages_expected = expected_documents(repo, {}, known_parts=known_parts)
     except InputError as error:
         problems = tuple(map(str, error.problems))
     texts = {path: repo.text(path) for path in pages_expected}
@@ -181,10 +181,10 @@ def for_documents(
     repo: Repository,
     environments: Sequence[Environment],
     locks: Mapping[str, Lock],
-    kept: MutableMapping[str, ServiceParts],
+    known_parts: MutableMapping[str, ServiceParts],
 ) -> CheckContext:
-    """A context with the documents, and with locks that are known already; `kept`: what documents say of services."""
-    return _add_documents(repo, replace(from_descriptions(environments), locks=locks), kept)
+    """A context with the documents, and with locks that are known already; `known_parts`: what documents say of services, by name."""
+    return _add_documents(repo, replace(from_descriptions(environments), locks=locks), known_parts)
 
 
 def _add_records(repo: Repository, context: CheckContext) -> CheckContext:

@@ -126,14 +126,14 @@ def expected_documents(
     strict: bool = False,
     leaving: str = "",
     without: Collection[str] = (),
-    kept: MutableMapping[str, ServiceParts] | None = None,
+    known_parts: MutableMapping[str, ServiceParts] | None = None,
 ) -> dict[str, str | None]:
     """The up-to-date documents, path to text, None for one that goes; `unwritten` are locks that are not written yet.
 
     Empty while an environment has no current lock, a description cannot be read, or a section would go whose service still
     has a lock; with `strict` InputError is raised then. `leaving` is a service whose folders are about to be removed.
     `without`: services that have no current lock; the documents that show all services are then left as they are.
-    `kept`: what is known of services by their names; what is not is added.
+    `known_parts`: what documents say of services, by name, as far as it is known; what is missing is added.
     """
     from torchpin.description.schema import schema_text
 
@@ -149,7 +149,9 @@ def expected_documents(
     if standing:
         return {}
     services = [service for service in repo.services if service.name not in without]
-    parts = _all_parts(repo, services, unwritten, kept if kept is not None else {}, strict=strict)
+    parts = _all_parts(
+        repo, services, unwritten, known_parts if known_parts is not None else {}, strict=strict
+    )
     if parts is None:
         return {}
     documents: dict[str, str | None] = {
@@ -177,7 +179,7 @@ def _all_parts(
     repo: Repository,
     services: Sequence[Service],
     unwritten: Mapping[str, Lock],
-    kept: MutableMapping[str, ServiceParts],
+    known_parts: MutableMapping[str, ServiceParts],
     *,
     strict: bool,
 ) -> dict[str, ServiceParts] | None:
@@ -189,14 +191,17 @@ def _all_parts(
         if any(_current_locks(repo, service, unwritten, strict=strict) is None for service in services):
             return None
         raise
-    missing = [service for service in services if service.name not in kept]
+    missing = [service for service in services if service.name not in known_parts]
     for shared in share_out_reading(repo, lambda share: _parts_of(repo, share, unwritten, log), missing):
         for name, part in shared.items():
-            kept[name] = part
+            known_parts[name] = part
     for service in services:
-        if service.name not in kept and _current_locks(repo, service, unwritten, strict=strict) is None:
+        if (
+            service.name not in known_parts
+            and _current_locks(repo, service, unwritten, strict=strict) is None
+        ):
             return None
-        parts[service.name] = kept[service.name]
+        parts[service.name] = known_parts[service.name]
     return parts
 
 

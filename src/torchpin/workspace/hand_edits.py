@@ -83,8 +83,10 @@ def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
     texts = {
         path: text for path, text in texts.items() if text != files[path] and not sealing.is_sealed(text)
     }
-    known = {path: [*([written[path]] if path in written else []), files[path] or ""] for path in texts}
-    unknown = [path for path in texts if changed_lines(path, texts[path], known[path])]
+    generated_texts = {
+        path: [*([written[path]] if path in written else []), files[path] or ""] for path in texts
+    }
+    unknown = [path for path in texts if changed_lines(path, texts[path], generated_texts[path])]
     committed = committed_texts(repo, unknown) if unknown else {}
     if committed is None:  # outside of git, an edit before the first writing cannot be told
         committed, unknown = {}, [path for path in unknown if path in written]
@@ -92,11 +94,11 @@ def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
         explained = _explained_texts(repo, {path: texts[path] for path in unknown if path in committed})
         for path in committed:
             # what cannot be generated again cannot be told from an edit, but git has it
-            known[path] = [*(explained[path] or [committed[path]]), *known[path]]
+            generated_texts[path] = [*(explained[path] or [committed[path]]), *generated_texts[path]]
     return [
         line
         for path in unknown
-        for line in changed_lines(path, texts[path], known[path], base=committed.get(path))
+        for line in changed_lines(path, texts[path], generated_texts[path], base=committed.get(path))
     ]
 
 
@@ -162,20 +164,20 @@ def committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] | 
         return None
 
 
-def changed_lines(path: str, text: str, known: Sequence[str], *, base: str | None = None) -> list[str]:
+def changed_lines(path: str, text: str, known_texts: Sequence[str], *, base: str | None = None) -> list[str]:
     """The lines of a text, as `path:line: text`, that none of its known texts accounts for.
 
     They are those that differ from `base`, where that is not the text itself, else from the first known text.
     """
     parts = _parts(path, text)
-    known_parts = [_parts(path, known_text) for known_text in known]
+    known_parts = [_parts(path, known_text) for known_text in known_texts]
     base_parts = {} if base is None else _parts(path, base)
     edits = []
     for name, (first_line, part) in parts.items():
-        known_texts = [known_part[name][1] for known_part in known_parts if name in known_part]
-        if part not in known_texts:
+        texts_of_part = [known_part[name][1] for known_part in known_parts if name in known_part]
+        if part not in texts_of_part:
             bases = [base_parts[name][1]] if name in base_parts and base_parts[name][1] != part else []
-            base_text = [*bases, *known_texts, ""][0]
+            base_text = [*bases, *texts_of_part, ""][0]
             edits += [
                 f"{path}:{first_line + number}: {line}" for number, line in _changed_lines(base_text, part)
             ]

@@ -33,15 +33,15 @@ _RESULTS = "/"  # the name of the results of all documents, which is that of no 
 
 
 def document_results(
-    repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
+    repo: Repository, environments: Sequence[Environment], answers: Mapping[str, Answer]
 ) -> tuple[Result, ...]:
     """The results of the checks that compare documents, which are those of an earlier run where nothing has changed."""
     parts = KeptParts(repo)
-    key = parts.documents_key(environments, known)
+    key = parts.documents_key(environments, answers)
     results = parts.results(key)
     if results is None:
         context = evidence.for_documents(
-            repo, environments, _readable_locks(repo, environments, known), parts
+            repo, environments, _readable_locks(repo, environments, answers), parts
         )
         results = run.run(context, reads="documents")
         parts.keep_results(key, results)
@@ -50,17 +50,17 @@ def document_results(
 
 
 def readable_context(
-    repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
+    repo: Repository, environments: Sequence[Environment], answers: Mapping[str, Answer]
 ) -> CheckContext:
     """A context with the locks that can be read, each parsed where a check asks for it."""
-    locks = _readable_locks(repo, environments, known)
+    locks = _readable_locks(repo, environments, answers)
     return replace(evidence.from_descriptions(environments), locks=locks, published=repo.published)
 
 
 def _readable_locks(
-    repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
+    repo: Repository, environments: Sequence[Environment], answers: Mapping[str, Answer]
 ) -> _LocksOnDemand:
-    return _LocksOnDemand(repo, [env for env in environments if known[env.name].is_locked])
+    return _LocksOnDemand(repo, [env for env in environments if answers[env.name].is_locked])
 
 
 class _LocksOnDemand(Mapping[str, Lock]):
@@ -111,7 +111,7 @@ class KeptParts(dict[str, "ServiceParts"]):
         if name in self._keys:
             self._kept.put(name, self._keys[name], part)
 
-    def documents_key(self, environments: Sequence[Environment], known: Mapping[str, Answer]) -> str:
+    def documents_key(self, environments: Sequence[Environment], answers: Mapping[str, Answer]) -> str:
         """The digest of all that the comparison of documents rests on; "" where that is not in plain files alone."""
         repo = self._repo
         names = [service.name for service in repo.services]
@@ -123,9 +123,9 @@ class KeptParts(dict[str, "ServiceParts"]):
             documents = digest(*folders, *files)
         except (NotPlainError, OSError):
             return ""
-        asked = digest(*(f"{env.name} {known[env.name].is_locked}" for env in environments))
+        locked = digest(*(f"{env.name} {answers[env.name].is_locked}" for env in environments))
         others = digest(*workspace.orphaned_folders(repo)), digest(*sorted(repo.broken))
-        return digest(code_digest(), asked, *others, documents, *(self._keys[name] for name in names))
+        return digest(code_digest(), locked, *others, documents, *(self._keys[name] for name in names))
 
     def results(self, key: str) -> tuple[Result, ...] | None:
         results = self._kept.get(_RESULTS, key) if key else None

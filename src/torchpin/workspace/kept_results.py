@@ -61,19 +61,19 @@ def answers(repo: Repository, environments: Sequence[Environment], question: Que
         )  # a lab, and texts that are in no file
     kept = KeptAnswers(repo.root, question.kind)
     keys = _Keys(repo, environments, question)
-    known: dict[str, Answer] = {}
+    stored: dict[str, Answer] = {}
     for env in environments:
         answer = kept.get(env.name, keys.by_environment.get(env.name, ""))
         if isinstance(answer, Answer):
-            known[env.name] = answer
-    unknown = [env for env in environments if env.name not in known]
+            stored[env.name] = answer
+    unknown = [env for env in environments if env.name not in stored]
     computed = _compute_all(repo, environments, unknown, question)
     for name, answer in computed.items():
         if name in keys.by_environment:
             kept.put(name, keys.by_environment[name], answer)
     keys.save()
     kept.save({env.name for env in select_environments(repo.services)})
-    return {env.name: known.get(env.name) or computed[env.name] for env in environments}
+    return {env.name: stored.get(env.name) or computed[env.name] for env in environments}
 
 
 def _compute_all(

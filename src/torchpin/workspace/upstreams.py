@@ -121,8 +121,8 @@ def _require_no_addresses(env: Environment, source: Source, lines: Sequence[str]
 
 def _require_asked(env: Environment, source: Source, lines: Sequence[str]) -> None:
     """Raises InputError for a package that is left out, and that the source does not ask for."""
-    asked = {canonicalize_name(row.name) for row in applicable_requirements(lines, env)}
-    unasked = [name for name in source.without if canonicalize_name(name) not in asked]
+    required_names = {canonicalize_name(row.name) for row in applicable_requirements(lines, env)}
+    unasked = [name for name in source.without if canonicalize_name(name) not in required_names]
     if unasked:
         message = f"leaves out {', '.join(unasked)}, which it does not ask for; remove that from `without`"
         raise _source_error(env, source, "without", message)

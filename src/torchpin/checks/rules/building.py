@@ -87,7 +87,9 @@ def _toolkit_answers(
         return
     rows = {capability: facts.toolkits_of(capability) for capability in compute_capabilities(env)}
     unknown = [
-        name for name, known in rows.items() if known and not known.is_compiled_by(major_minor(toolkit))
+        name
+        for name, toolkits in rows.items()
+        if toolkits and not toolkits.is_compiled_by(major_minor(toolkit))
     ]
     if unknown:
         message = (

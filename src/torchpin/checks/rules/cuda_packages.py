@@ -185,12 +185,14 @@ def _check_library(env: Environment, use: LibraryUse, cuda: str, pins: Pins) -> 
     named = cuda_version_in_digits(env.service.run.env.get(variable, "")) if variable else None
     served = use.serves(cuda) if named is None else named in use.libraries
     if served:
-        which = f"{variable} names {named}" if named else f"serves {cuda}, the CUDA of torch"
-        return Ok(about=use.package, evidence=f"{has}, and {which}")
+        served_by = f"{variable} names {named}" if named else f"serves {cuda}, the CUDA of torch"
+        return Ok(about=use.package, evidence=f"{has}, and {served_by}")
     pin = pins[use.package]
-    wanted = f"{variable} names {named}" if named else f"torch from {env.variant.channel} is for CUDA {cuda}"
+    required = (
+        f"{variable} names {named}" if named else f"torch from {env.variant.channel} is for CUDA {cuda}"
+    )
     if served is None:
-        message = f"{has}, and {wanted}; whether it takes another one of the same major is not in the facts"
+        message = f"{has}, and {required}; whether it takes another one of the same major is not in the facts"
         return Unknown(message=message, about=use.package)
     nearest = (
         _nearest(env, pins, use.package, lambda release: _serves(env, use.package, release, cuda))
@@ -200,7 +202,7 @@ def _check_library(env: Environment, use: LibraryUse, cuda: str, pins: Pins) -> 
     return finding(
         env,
         env.service.location(f"run.env.{variable}") if named else pin.location,
-        f"{has}, but {wanted}: it finds no library for its GPU, and fails when it is first used",
+        f"{has}, but {required}: it finds no library for its GPU, and fails when it is first used",
         help=_library_help(env, use, pins, nearest, variable if named else ""),
         about=use.package,
         evidence=_library_evidence(env, use),

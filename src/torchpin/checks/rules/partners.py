@@ -85,7 +85,7 @@ def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Fin
     return finding(
         env,
         pin.location if in_companions else pin_location(pins, replacement, name),
-        f"{name} {pin.version.public} does not match torch {torch}; it goes with {_wanted(row)}{because}",
+        f"{name} {pin.version.public} does not match torch {torch}; it goes with {_required_torch(row)}{because}",
         help=_help(env, pins, name, fitting, in_companions=in_companions, level=level, specifier=row.torch),
         about=name,
         evidence=row.citation,
@@ -95,7 +95,7 @@ def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Fin
     )
 
 
-def _wanted(row: Partner) -> str:
+def _required_torch(row: Partner) -> str:
     return f"torch{row.torch}" if row.torch != "<0" else "none"
 
 

@@ -85,7 +85,7 @@ def _not_published(context: CheckContext, env: Environment, evidence: str) -> An
 
 def _no_release(context: CheckContext, env: Environment, evidence: str) -> Answer:
     """The finding of a version that torch was never released in; its companions may tell which is meant."""
-    version, known = env.service.torch.version, facts.release_versions()
+    version, releases = env.service.torch.version, facts.release_versions()
     meant = partners.intended_release(env.service.torch.companions, version)
     best = next(iter(_alternatives(context, env)), None)
     help_text = _build_help(env, best) if best else ""
@@ -97,8 +97,8 @@ def _no_release(context: CheckContext, env: Environment, evidence: str) -> Answe
         )
         fix = (Change(path="torch.version", value=str(release)),)
     nearest = [
-        *[older for older in known if older < version][-1:],
-        *[newer for newer in known if newer > version][:1],
+        *[older for older in releases if older < version][-1:],
+        *[newer for newer in releases if newer > version][:1],
     ]
     return finding(
         env,

@@ -98,9 +98,9 @@ def _add_early_torch(steps: StageSteps, early_by_torch: dict[str, _EarlyTorch]) 
         if not step.index or not early:
             return
         is_left = not exact_version(torch) and not (UPGRADING | FORCING) & {*run.command.texts}
-        found = early_by_torch.setdefault(torch.location, _EarlyTorch(torch=torch, is_left=is_left))
+        early_torch = early_by_torch.setdefault(torch.location, _EarlyTorch(torch=torch, is_left=is_left))
         for target in early:
-            found.targets.setdefault(target.location, target)
+            early_torch.targets.setdefault(target.location, target)
         return
 
 

@@ -97,15 +97,15 @@ def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
     reported: set[tuple[str, str]] = set()
     by_name: dict[str, dict[str, InstallTarget]] = {}  # the first target of each text
     for later in (target for target in targets if target.requirement):
-        known = by_name.setdefault(package_name(later), {})
+        earlier = by_name.setdefault(package_name(later), {})
         for name in sorted({package_name(later), *_related_packages(package_name(later))}):
             finding = _first_contradiction(by_name.get(name, {}).values(), later)
             if finding and (name, later.location) not in reported:
                 reported.add((name, later.location))
                 yield finding
-        if len(known) < _MOST_COMPARED:
-            known.setdefault(later.text, later)
-        elif later.text not in known:
+        if len(earlier) < _MOST_COMPARED:
+            earlier.setdefault(later.text, later)
+        elif later.text not in earlier:
             message = f"`{later.text}` was not compared: {package_name(later)} is required in over {_MOST_COMPARED} ways"
             yield build_finding("ADO004", later.location, message, about=package_name(later))
 

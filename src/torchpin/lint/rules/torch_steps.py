@@ -185,13 +185,13 @@ def _replaced_builds(steps: StageSteps) -> Iterator[Finding]:
             if build is None:
                 earlier.pop(environment, None)
                 continue
-            known, place = earlier.get(environment, (build, ""))
+            earlier_build, place = earlier.get(environment, (build, ""))
             forced = (UPGRADING | FORCING) & {*run.command.texts}
-            if known.public == build.public and known != build and ("+" in pin or forced):
+            if earlier_build.public == build.public and earlier_build != build and ("+" in pin or forced):
                 yield build_finding(
                     "ADO003",
                     target.location,
-                    f"`{target.text}` replaces torch {known} of {place} with the build of {channel}",
+                    f"`{target.text}` replaces torch {earlier_build} of {place} with the build of {channel}",
                     help="install torch once, from the channel that the image is for",
                     about="torch",
                 )
@@ -352,17 +352,17 @@ def _undone_pin(
     pinned = pins.requirements.get(name) if pins else None
     if pinned is None or requirement is None or requirement.url or pins is None:
         return
-    wanted = pinned_exactly(pinned)
+    required = pinned_exactly(pinned)
     is_upgrade = bool((UPGRADING | FORCING) & options) and not exact_version(target)
-    if not wanted or (requirement.specifier.contains(wanted, prereleases=True) and not is_upgrade):
+    if not required or (requirement.specifier.contains(required, prereleases=True) and not is_upgrade):
         return
     plain = target.text == f"{requirement.name}{requirement.specifier}"
     yield build_finding(
         "ADO018",
         target.location,
-        f"`{target.text}` replaces {name} {wanted}, which torch {torch} requires",
-        help=f"remove it, or use `{requirement.name}=={wanted}`",
+        f"`{target.text}` replaces {name} {required}, which torch {torch} requires",
+        help=f"remove it, or use `{requirement.name}=={required}`",
         about=name,
         evidence=pins.source,
-        edits=replacement(target.location, target.text, f"{requirement.name}=={wanted}") if plain else (),
+        edits=replacement(target.location, target.text, f"{requirement.name}=={required}") if plain else (),
     )

@@ -19,11 +19,11 @@ _CLASSES = {"[:upper:]": "A-Z", "[:lower:]": "a-z", "[:digit:]": "0-9", "[:space
 
 
 def printed(
-    commands: Sequence[ShellCommand], known: Mapping[str, str], stdin: str | None = None
+    commands: Sequence[ShellCommand], machine_outputs: Mapping[str, str], stdin: str | None = None
 ) -> str | None:
     """What commands print together that read a text, None where that cannot be told.
 
-    `known`: what commands print that depend on the machine, such as `uname -m`.
+    `machine_outputs`: what commands print that depend on the machine, such as `uname -m`.
     """
     text, line = "", stdin
     for number, command in enumerate(commands):
@@ -31,7 +31,7 @@ def printed(
             continue
         if command.runs is None or any(word.unresolved for word in command.argv):
             return None
-        line = command_output(command, known, line)
+        line = command_output(command, machine_outputs, line)
         if line is None:
             return None
         if command.operator not in {"|", "|&"} or number == len(commands) - 1:
@@ -39,11 +39,13 @@ def printed(
     return text
 
 
-def command_output(command: ShellCommand, known: Mapping[str, str], stdin: str | None) -> str | None:
+def command_output(
+    command: ShellCommand, machine_outputs: Mapping[str, str], stdin: str | None
+) -> str | None:
     """What a command prints that reads a text; None where that cannot be told."""
     name, *arguments = command.texts or ("",)
-    if " ".join(command.texts) in known:
-        return known[" ".join(command.texts)] + "\n"
+    if " ".join(command.texts) in machine_outputs:
+        return machine_outputs[" ".join(command.texts)] + "\n"
     for redirect in command.redirects:
         if redirect.body is not None:
             stdin = redirect.body

@@ -63,8 +63,8 @@ def strip_prefixes(argv: Sequence[ShellWord]) -> StartedCommand:
         if starter is None or argv[position].unresolved:
             break
         stop = _skip_options(argv, position + 1, starter)
-        given = [word.text for word in argv[position + 1 : stop]]
-        if name == "command" and {"-v", "-V"} & {*given}:
+        starter_options = [word.text for word in argv[position + 1 : stop]]
+        if name == "command" and {"-v", "-V"} & {*starter_options}:
             break
         while starter.assigns and stop < len(argv) and _ASSIGNMENT.match(argv[stop].text):
             assigned.append(argv[stop])
@@ -73,7 +73,7 @@ def strip_prefixes(argv: Sequence[ShellWord]) -> StartedCommand:
         if stop >= len(argv):
             break
         prefixes.append(name)
-        options += given
+        options += starter_options
         position = stop
     return StartedCommand(tuple(argv[position:]), tuple(prefixes), tuple(assigned), tuple(options))
 
