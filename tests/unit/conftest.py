@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant, WheelContents
-from torchpin.tools import kept
+from torchpin.tools import kept_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def forbid_processes_and_network() -> Iterator[None]:
 def keep_no_answers() -> Iterator[None]:
     """Tests change facts and functions in this process, which no digest of files can tell; those of `kept` have a key."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept, "user_key", lambda: b"")
+        patch.setattr(kept_answers, "user_key", lambda: b"")
         yield
 
 

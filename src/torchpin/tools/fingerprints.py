@@ -7,12 +7,12 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from torchpin.tools.kept import digest
+from torchpin.tools.kept_answers import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torchpin.tools.kept import KeptAnswers
+    from torchpin.tools.kept_answers import KeptAnswers
 
 # A file that was written this shortly before it was read may be written again within one tick of the clock of its file
 # system, of which the coarsest has two seconds; so its digest is not kept.

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.tools.kept import digest
+from torchpin.tools.kept_answers import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

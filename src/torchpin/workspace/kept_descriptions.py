@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from torchpin.description.read import Described, read_description, valid_services
 from torchpin.model import Package, Position
 from torchpin.tools.forked import share_out
-from torchpin.tools.kept import KeptAnswers, digest
+from torchpin.tools.kept_answers import KeptAnswers, digest
 from torchpin.tools.own_code import code_digest
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.model import Lock
 from torchpin.tools.fingerprints import Fingerprints, NotPlainError
-from torchpin.tools.kept import KeptAnswers, digest
+from torchpin.tools.kept_answers import KeptAnswers, digest
 from torchpin.tools.own_code import code_digest
 from torchpin.workspace import evidence, workspace
 

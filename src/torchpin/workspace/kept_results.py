@@ -12,7 +12,7 @@ from torchpin.checks.context import current_lock
 from torchpin.compat.measured import package_share
 from torchpin.description.environments import select_environments
 from torchpin.tools.fingerprints import Fingerprints, NotPlainError
-from torchpin.tools.kept import KeptAnswers, digest
+from torchpin.tools.kept_answers import KeptAnswers, digest
 from torchpin.tools.own_code import code_digest
 from torchpin.workspace import evidence, workspace
 from torchpin.workspace.shared_work import share_out_reading

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.tools import fingerprints, kept
+from torchpin.tools import fingerprints, kept_answers
 from torchpin.tools.fingerprints import Fingerprints, NotPlainError
-from torchpin.tools.kept import KeptAnswers
+from torchpin.tools.kept_answers import KeptAnswers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def with_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "user_key", lambda: bytes(32))
+    monkeypatch.setattr(kept_answers, "user_key", lambda: bytes(32))
 
 
 @pytest.fixture

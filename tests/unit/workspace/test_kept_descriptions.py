@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from torchpin.description import read
-from torchpin.tools import forked, kept
+from torchpin.tools import forked, kept_answers
 from torchpin.workspace import kept_descriptions
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ LORA = "services/lora/service.yaml"
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were parsed."""
-    monkeypatch.setattr(kept, "user_key", lambda: bytes(32))
+    monkeypatch.setattr(kept_answers, "user_key", lambda: bytes(32))
     names: list[str] = []
 
     def note(file: str, text: str) -> read.Described:

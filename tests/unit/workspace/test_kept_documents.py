@@ -11,7 +11,7 @@ import pytest
 from torchpin.commands import judge
 from torchpin.description.environments import select_environments
 from torchpin.documents import service_parts
-from torchpin.tools import fingerprints, kept
+from torchpin.tools import fingerprints, kept_answers
 from torchpin.workspace import evidence, generated, workspace
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of two services, with documents that are up to date."""
-    monkeypatch.setattr(kept, "user_key", lambda: bytes(32))
+    monkeypatch.setattr(kept_answers, "user_key", lambda: bytes(32))
     monkeypatch.setattr(fingerprints, "_SETTLED_NS", -(10**12))  # files count as settled at once
     for path in ("services/lora", "services/zopilot", "lockfiles/lora-gpu", "lockfiles/zopilot-gpu"):
         shutil.copytree(ROOT / path, tmp_path / path)

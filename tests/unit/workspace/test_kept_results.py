@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.description.environments import select_environments
-from torchpin.tools import fingerprints, kept
+from torchpin.tools import fingerprints, kept_answers
 from torchpin.workspace import evidence, kept_results, workspace
 from torchpin.workspace.kept_results import Question, answers
 
@@ -32,7 +32,7 @@ RENDER = Question(kind="render", ids=("DKR", "LCK"), renderings=True)
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of two services, one of which is not locked in full."""
-    monkeypatch.setattr(kept, "user_key", lambda: bytes(32))
+    monkeypatch.setattr(kept_answers, "user_key", lambda: bytes(32))
     monkeypatch.setattr(fingerprints, "_SETTLED_NS", -(10**12))  # files count as settled at once
     for path in COPIED:
         shutil.copytree(ROOT / path, tmp_path / path)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.tools import kept
-from torchpin.tools.kept import KeptAnswers, digest
+from torchpin.tools import kept_answers
+from torchpin.tools.kept_answers import KeptAnswers, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ KEY = bytes(range(32))
 
 @pytest.fixture(autouse=True)
 def with_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "user_key", lambda: KEY)
+    monkeypatch.setattr(kept_answers, "user_key", lambda: KEY)
 
 
 def keep(root: Path, **answers: object) -> Path:
@@ -58,9 +58,9 @@ def test_a_file_of_somebody_else_is_not_unpickled(tmp_path: Path, monkeypatch: p
         def __reduce__(self) -> tuple[object, ...]:
             return (tmp_path.joinpath("harm").write_text, ("done",))
 
-    monkeypatch.setattr(kept, "user_key", lambda: bytes(32))
+    monkeypatch.setattr(kept_answers, "user_key", lambda: bytes(32))
     keep(tmp_path, lora=Harmful())
-    monkeypatch.setattr(kept, "user_key", lambda: KEY)
+    monkeypatch.setattr(kept_answers, "user_key", lambda: KEY)
     assert KeptAnswers(tmp_path, "judge").get("lora", "digest") is None
     assert not (tmp_path / "harm").exists()
 
@@ -77,7 +77,7 @@ def test_nothing_is_written_where_nothing_is_new_or_there_is_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     KeptAnswers(tmp_path, "judge").save()
-    monkeypatch.setattr(kept, "user_key", lambda: b"")
+    monkeypatch.setattr(kept_answers, "user_key", lambda: b"")
     keep(tmp_path, lora="ok")
     assert not [*tmp_path.iterdir()]
 
@@ -119,4 +119,4 @@ class TestTheKey:
         assert KEY_FUNCTION() == b""
 
 
-KEY_FUNCTION = kept.user_key
+KEY_FUNCTION = kept_answers.user_key
