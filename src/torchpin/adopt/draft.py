@@ -22,6 +22,7 @@ from torchpin.adopt.draft_variants import (
     merged_unpinned,
     variant_rows,
 )
+from torchpin.description.placeholders import BASE_RATIONALE, summary_placeholder
 from torchpin.facts.versions import is_version
 from torchpin.installs.project import parse_project
 from torchpin.lint import scan
@@ -148,7 +149,7 @@ def _service(name: str, chosen: ChosenBuilds) -> Service:
     apt = [name for build in chosen.variants.values() if build.packages for name in build.packages.apt]
     return Service(
         name=name,
-        summary=f"Describe {name} in one line",
+        summary=summary_placeholder(name),
         python=Version(main.python.value or _ANY_PYTHON),
         base=_base(main),
         torch=Torch(
@@ -174,5 +175,5 @@ def _base(build: DraftBuild) -> Base:
     return Base(
         image=image,
         digest=digest or (row.digest if row else None) or None,
-        rationale="Explain why this base image.",
+        rationale=BASE_RATIONALE,
     )

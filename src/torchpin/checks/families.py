@@ -22,6 +22,7 @@ from torchpin.checks.rules import (
     lock,
     measured,
     metadata,
+    open_values,
     other_channels,
     partners,
     shared_files,

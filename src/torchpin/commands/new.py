@@ -14,6 +14,7 @@ from torchpin.commands.new_service import require_new_name, write_service
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
 from torchpin.description import read, write
+from torchpin.description.placeholders import summary_placeholder
 from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.tools.buildx import image_digest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _SERVICE = """\
 name: {name_value}
-summary: Describe {name} in one line
+summary: {summary}
 python: "{python}"
 
 base:
@@ -152,7 +153,7 @@ def service_text(name: str, gpus: Sequence[str], pins: StartingPins) -> str:
     """The description of a new service without its header."""
     companions = pins.torch.companions
     return _SERVICE.format(
-        name=name,
+        summary=summary_placeholder(name),
         name_value=write.flow_list([name])[1:-1],
         python=pins.python,
         image=pins.base.image,
