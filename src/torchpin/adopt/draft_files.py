@@ -91,7 +91,7 @@ class _Copies:
     def _problem(self, origin: str, place: str) -> str:
         """Why something cannot be an entry, "" where it can."""
         if not patterns.INSIDE.pattern.fullmatch(origin):
-            return "no path in the words of a description"
+            return "a path that a description cannot name"
         if not patterns.ABSOLUTE.pattern.fullmatch(place) or patterns.NO_TARGET.fullmatch(place):
             return "the place is the system's"
         if place in self.entries:

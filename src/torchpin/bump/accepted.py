@@ -223,7 +223,7 @@ def _deviation_message(deviation: Deviation, recommendations: Sequence[str]) -> 
     subject = f"{deviation.component} {deviation.used}"
     if recommendations:
         return f"{subject} deviates; recommended: {', '.join(recommendations)}"
-    return f"{subject}: its reason still speaks of the version before"
+    return f"{subject}: its reason is still about the previous version"
 
 
 def _written_reason(

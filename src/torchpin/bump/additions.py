@@ -85,7 +85,7 @@ def _parse_package(text: str) -> Requirement:
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"is no requirement ({reason}); write a name, with extras and versions where they matter: "
+            f"is not a requirement ({reason}); write a name, with extras and versions where they matter: "
             "fastapi, 'uvicorn[standard]', 'pydantic>=2,<3'"
         ) from None
     if requirement.marker:

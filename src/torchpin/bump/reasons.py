@@ -101,7 +101,7 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
             introduced = (
                 f"the update introduces {', '.join(keys)}"
                 if keys
-                else "the update introduces none that asks for a reason"
+                else "the update introduces none that needs a reason"
             )
             raise InputError(
                 f"`--reason {name}=`: no finding or deviation of this name; {introduced}; nothing was changed"

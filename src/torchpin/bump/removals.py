@@ -114,16 +114,16 @@ def remaining_words(
 
 
 def _words_about(service: Service, name: str) -> Iterator[str]:
-    advice = "it was kept; remove it where it is of no use any more"
+    advice = "it was kept; remove it if it is no longer needed"
     for reason in service.reasons:
         if canonicalize_name(reason.component) == name:
-            yield f"{service.location(f'reasons.{reason.component}')}: a reason speaks of {name}; {advice}"
+            yield f"{service.location(f'reasons.{reason.component}')}: a reason mentions {name}; {advice}"
     for number, recommendation in enumerate(service.recommends):
         if canonicalize_name(recommendation.component) == name:
-            yield f"{service.location(f'recommends[{number}]')}: a recommendation speaks of {name}; {advice}"
+            yield f"{service.location(f'recommends[{number}]')}: a recommendation mentions {name}; {advice}"
     for number, waiver in enumerate(service.waivers):
         if canonicalize_name(waiver.about) == name:
-            yield f"{service.location(f'waivers[{number}]')}: a waiver speaks of {name}; {advice}"
+            yield f"{service.location(f'waivers[{number}]')}: a waiver mentions {name}; {advice}"
 
 
 def _imports_of(service: Service, name: str, locks: Mapping[str, Lock | None]) -> Iterator[str]:

@@ -117,17 +117,19 @@ def _choose_release(
     for other in requirements:
         if first.releases and other.releases and not {*first.releases} & {*other.releases}:
             way = f"leave out {first.target} or {other.target}"
-            raise HeldError(f"{first}, and {other}: no torch is both", way, is_conflict=True)
+            raise HeldError(
+                f"{first}, and {other}: no release of torch satisfies both", way, is_conflict=True
+            )
     allowed = [release for release in first.releases if all(other.allows(release) for other in requirements)]
     if not allowed:
         newest = facts.release_versions()[-1]
-        why = f"{first}, and no known release of torch is that: the newest is {newest}"
+        why = f"{first}, and no known release of torch satisfies that: the newest is {newest}"
         raise HeldError(why, f"leave out {first.target}", is_conflict=True)
     if len({release.release[:2] for release in allowed}) > 1:
         examples = ", ".join(f"torch=={release}" for release in allowed[-MAX_SUGGESTIONS:])
         raise HeldError(
             f"{first}, and torch is at {torch}",
-            f"name the torch, too: `bump {' '.join(map(str, targets))} torch==VERSION`, such as {examples}",
+            f"name the release of torch, too: `bump {' '.join(map(str, targets))} torch==VERSION`, such as {examples}",
             is_conflict=True,
         )
     return allowed[-1]

@@ -38,7 +38,7 @@ def parse_targets(*texts: str) -> tuple[Target, ...]:
     for target in map(parse_target, texts):
         earlier = targets.setdefault((target.kind, target.name), target)
         if earlier is not target:
-            advice = "name it once" if earlier == target else "one update takes one of them"
+            advice = "name it once" if earlier == target else "an update takes only one of them"
             raise InputError(f"{earlier} and {target} are the same pin; {advice}")
     return tuple(targets.values())
 

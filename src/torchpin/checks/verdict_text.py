@@ -32,7 +32,7 @@ _FORECASTS: Mapping[Verdict, str] = {
     "incompatible": "cannot work",
     "failed": "cannot be judged",
     "warning": "can work, with warnings",
-    "unknown": "cannot be judged for want of facts",
+    "unknown": "cannot be judged, since facts are missing",
 }
 
 

@@ -19,7 +19,7 @@ SERVICE = {"service": "the service, by its folder name; all services if omitted"
 ONE_SERVICE = {"service": "the service, by its folder name"}
 VARIANT = {"variant": "the variant, such as gpu; all variants if omitted"}
 CHECK = {"check": "write nothing; list what would change, and exit with 1 if anything would"}
-OVERWRITE = {"overwrite": "write over generated text that was edited by hand, too"}
+OVERWRITE = {"overwrite": "also overwrite generated text that was edited by hand"}
 LAB = {
     "lab": "run on a scratch copy, with stubs of torch, sources and base image, and without large packages"
 }

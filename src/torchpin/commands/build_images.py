@@ -32,6 +32,6 @@ def build_images(selection: Selection, options: BuildOptions, watcher: Watcher) 
 
 def _without_docker_hint(env: Environment) -> str:
     return (
-        "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:\n"
+        "Start a Docker engine with buildx (`invoke doctor` shows more), or install natively, without Docker:\n"
         f"    invoke install --service {env.service.name}"
     )

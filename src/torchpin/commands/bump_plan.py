@@ -56,7 +56,7 @@ class BumpRequest:
         if self.lab and (self.resume or self.undo):
             option = "--resume" if self.resume else "--undo"
             raise InputError(
-                f"`{option}` conflicts with `--lab`: it is about the last update of this repository, and a lab begins with none"
+                f"`{option}` conflicts with `--lab`: it is about the last update of this repository, and a lab starts without one"
             )
         if self.undo and self.overwrite:
             raise InputError(
@@ -112,7 +112,7 @@ def plan_bump(repo: Repository, request: BumpRequest, *, services: Sequence[str]
     names = [word for word in request.targets if word in {service.name for service in repo.services}]
     if names:
         raise InputError(
-            f"{names[0]} is a service, and no target; to update it alone, pass `--service {names[0]}`"
+            f"{names[0]} is a service, not a target; to update only this service, pass `--service {names[0]}`"
         )
     targets, reasons = request.parsed_targets, request.parsed_reasons
     _require_pythons(repo, targets)

@@ -89,7 +89,7 @@ def read_checked_files(
         if path == STDIN:
             if not stdin_name:
                 raise InputError(
-                    "`-` needs --stdin-filename, which says what kind of file it is, and where it lies"
+                    "`-` needs --stdin-filename, which says what kind of file it is, and where it is"
                 )
             single.setdefault(_project_folder(Path(stdin_name)), []).append(_shown(Path(stdin_name)))
         elif Path(path).is_dir():
@@ -113,7 +113,7 @@ def _kind_problem(path: Path) -> str:
     return (
         ""
         if _is_checkable(path.name)
-        else f"{path} is none of the files that are checked: Dockerfiles, requirement files (.txt), pyproject.toml, lock "
+        else f"{path} is not a file that is checked: Dockerfiles, requirement files (.txt), pyproject.toml, lock "
         "files, bake and compose files, service.yaml"
     )
 

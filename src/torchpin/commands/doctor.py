@@ -51,7 +51,7 @@ def open_machine(watcher: Watcher) -> Workspace:
     try:
         return open_workspace(Selection(), watcher, partly=True)
     except NoServiceError as error:
-        watcher.notice(f"{error}; the machine alone is checked")
+        watcher.notice(f"{error}; only the machine is checked")
         settings = parse_settings(None, os.environ, (), complete=False)
         return Workspace(repo=Repository(root=Path.cwd(), services=(), settings=settings), environments=())
 

@@ -42,7 +42,7 @@ def write_renderings(
 def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is.
 
-    The page of a service that is described no more goes; where it has prose, it stays, and its outcome says so. While a
+    The page of a service that is no longer described goes; where it has prose, it stays, and its outcome says so. While a
     service has no current lock, what shows all services waits for it, and the rest is written.
     """
     from torchpin.commands.bump_records import migrate

@@ -206,7 +206,7 @@ def _folder_files(root: Path, folder: str) -> Iterator[str]:
             relative = path.relative_to(root).as_posix()
             if path.is_symlink() or not path.is_file():
                 raise InputError(
-                    f"{relative} is no plain file; remove it yourself, then run this again; nothing was removed"
+                    f"{relative} is not a regular file; remove it yourself, then run this again; nothing was removed"
                 )
             yield relative
 

@@ -142,7 +142,9 @@ def short_image(image: str) -> str:
 def state_notes(rows: Sequence[ServiceRow]) -> list[str]:
     """What to run for missing or old locks and images, and what is unknown, one sentence each."""
     counts = {
-        "`invoke lock` writes what is missing or old of {}": sum(row.lock != "current" for row in rows),
+        "`invoke lock` writes the missing or outdated locks of {}": sum(
+            row.lock != "current" for row in rows
+        ),
         "`invoke build` makes the missing image of {}": sum(row.image == "missing" for row in rows),
         "no Docker engine: the image of {} was not looked for": sum(row.image == "unknown" for row in rows),
     }

@@ -84,7 +84,7 @@ def _judge_pypi_cpu_build(env: Environment) -> GpuVerdict:
 def _judge_foreign_gpu(channel: str, gpu: facts.Gpu) -> GpuVerdict:
     if other := facts.other_channel(channel):
         return GpuVerdict(status="unknown", reason=f"{channel} has {other.what}, which are not judged")
-    reason = f"it is not of NVIDIA but of {gpu.vendor}, and a CUDA build runs on NVIDIA's GPUs only"
+    reason = f"it is a GPU of {gpu.vendor}, and a CUDA build runs on NVIDIA's GPUs only"
     return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
 
 

@@ -54,5 +54,7 @@ def _entry_problems(label: str, entry: Any) -> Iterator[str]:
         yield f"{label}: the readers are {entry!r}, not a list of checks, nor {DOCUMENTATION}"
         return
     yield from (
-        f"{label}: {name!r} is no check and no module" for name in entry if not _READER.fullmatch(str(name))
+        f"{label}: {name!r} is neither a check nor a module"
+        for name in entry
+        if not _READER.fullmatch(str(name))
     )

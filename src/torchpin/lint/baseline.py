@@ -58,12 +58,12 @@ def parse_baseline(text: str) -> Counter[Key]:
         or document.get("torchpin_baseline") != _FORMAT
         or not isinstance(rows, list)
     ):
-        message = f"it is no baseline of format {_FORMAT}"
+        message = f"it is not a baseline of format {_FORMAT}"
         raise ValueError(message)
     counts: Counter[Key] = Counter()
     for row in rows:
         if not _is_row(row):
-            message = f"{json.dumps(row)[:80]} is no finding of a baseline"
+            message = f"{json.dumps(row)[:80]} is not a finding of a baseline"
             raise ValueError(message)
         counts[(row[0], row[1], row[2])] += row[3]
     return counts

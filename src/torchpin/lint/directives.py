@@ -98,7 +98,7 @@ def invalid_directive(
     Sources: ESLint and tally require a description in the same way, by a setting.
     """
     if not parsed:
-        yield _finding(INVALID, place, "this comment is no directive")
+        yield _finding(INVALID, place, "this comment is not a directive")
     elif not parsed["reason"]:
         message = f"`{parsed['kind']}={parsed['ids']}` has no reason, and ignores nothing"
         yield _finding(INVALID, place, message, "add ` because ` and the reason")
@@ -187,7 +187,7 @@ def unused_directive(
                 yield _finding(UNUSED, place, f"{id_} is ignored, and there is no such finding")
 
 
-register(UNUSED, "a directive is of no use", unused_directive, kind="rule", level="warning")
+register(UNUSED, "a directive has no effect", unused_directive, kind="rule", level="warning")
 
 
 def _finding(id_: str, place: str, message: str, help_text: str = "") -> Finding:

@@ -153,9 +153,7 @@ def refusal(env: Environment, cutoff: CutOff, young: Sequence[YoungFile]) -> str
         f"{paths.POLICY}"
     )
     if any(file.published is None for file in young):
-        advice = (
-            f"take an index that tells when its files were published (PEP 700), as PyPI does; or {advice}"
-        )
+        advice = f"use an index that lists when its files were published (PEP 700), as PyPI does; or {advice}"
     return "\n".join([head, *lines, advice])
 
 

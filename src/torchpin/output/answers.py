@@ -222,9 +222,9 @@ def print_machine(checks: Sequence[MachineCheck], *, json: bool = False) -> None
     levels = [check.level for check in checks]
     errors, warnings = (count(levels.count(level), level) for level in ("error", "warning"))
     if "error" in levels:
-        terminal.print_error(f"{errors}, {warnings}: what every command needs is missing")
+        terminal.print_error(f"{errors}, {warnings}: a requirement of every command is missing")
     elif not is_quiet():
-        terminal.print_line(f"what every command needs is there; {warnings}")
+        terminal.print_line(f"every command has what it needs; {warnings}")
 
 
 def print_services(rows: Sequence[ServiceRow], *, json: bool = False) -> None:

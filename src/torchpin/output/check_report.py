@@ -93,7 +93,7 @@ def _notes(report: CheckReport) -> Iterator[str]:
         yield f"wrote {path}"
     for (id_, file, _), number in sorted(report.result.stale.items()):
         times = f" ({number} times)" if number > 1 else ""
-        yield f"the baseline has {id_} in {file}{times}, which is no more; `{report.baseline_command}` removes it"
+        yield f"the baseline has {id_} in {file}{times}, which no longer exists; `{report.baseline_command}` removes it"
     yield from report.skipped
 
 

@@ -171,7 +171,7 @@ class _BakeReader:
             else project_paths(self._file, context, dockerfile, self._current)
         )
         if paths is None or stage is None:
-            message = f"{name}: its context, Dockerfile or target is computed, or no place in the project"
+            message = f"{name}: its context, Dockerfile or target is computed, or not a path in the project"
             self._problems.append(Problem(position=position, path=f"target.{name}", message=message))
             return None
         args = _table(target.get("args"))

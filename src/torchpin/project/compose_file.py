@@ -63,7 +63,7 @@ class _ComposeReader:
         paths = project_paths(self._file, context, self._text(values.get("dockerfile")), self._current)
         if paths is None or "$" in "".join(paths):
             self._reader.add_problem(
-                node, path, f"its context or Dockerfile is no place in the project: {hide_secret(context)}"
+                node, path, f"its context or Dockerfile is not a path in the project: {hide_secret(context)}"
             )
             return None
         inline = values.get("dockerfile_inline")

@@ -32,7 +32,7 @@ def decode_text(content: bytes, name: str) -> str:
     encoding = marked or declared or "utf-8"
     try:
         if not codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - str.decode checks it, too late for a bomb
-            raise UndecodableError(1, f"the declared encoding {declared!r} is none of texts")
+            raise UndecodableError(1, f"the declared encoding {declared!r} is not a text encoding")
         return content.decode(encoding)
     except LookupError:
         raise UndecodableError(

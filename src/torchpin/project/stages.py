@@ -182,7 +182,7 @@ def _parse_from(
     if words and not image:
         problems.append(ReadProblem(message=f"the image {words[0]} is empty", place=instruction.place))
     if name and not _STAGE_NAME.fullmatch(name):
-        problems.append(ReadProblem(message=f"{name!r} is no name of a stage", place=instruction.place))
+        problems.append(ReadProblem(message=f"{name!r} is not the name of a stage", place=instruction.place))
     parent = find_stage(image, earlier) if not image.isdigit() else None
     platform = global_args.expand(instruction.flags.get("platform", ""), instruction.escape)
     return Stage(

@@ -58,7 +58,7 @@ def parse_line(link: str, price: str) -> Line:
     if price and not (_PRICE.fullmatch(price) and float(price)):
         raise InputError(f"--price must be the price of an hour such as 2.5, not {price!r}")
     if price and not link:
-        raise InputError("--price needs --link: without a speed there is no time to pay for")
+        raise InputError("--price needs --link: the time to pay for follows from the speed")
     return Line(speed=speed, price=float(price or 0))
 
 

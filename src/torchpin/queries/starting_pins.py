@@ -133,7 +133,7 @@ def _choose_python(
 
 def _python_reason(python: Version, text: str) -> str:
     if str(python) == text:
-        return f"Python {python}: as asked for"
+        return f"Python {python}: as requested"
     kind = "patch release" if "." in text else "release"
     return f"Python {python}: the newest {kind} of {text} that uv installs"
 
@@ -216,7 +216,7 @@ def _no_build_text(
     fitting = [build for build in builds if not build.unsupported_gpus][:_MAX_NAMED]
     help_text = ", ".join(f"{build.version} on {build.channel}" for build in fitting)
     code = f" has code for {', '.join(request.gpus)}" if request.gpus else " exists"
-    return f"{subject}{code}" + (f"; builds that would do: {help_text}" if fitting else "")
+    return f"{subject}{code}" + (f"; builds that have it: {help_text}" if fitting else "")
 
 
 def _choose_base(channel: str) -> tuple[Base, str]:

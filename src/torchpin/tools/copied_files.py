@@ -310,7 +310,7 @@ def read_member(member: Member) -> Iterator[bytes]:
         handle = os.open(member.place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ToolError(f"{member.place} is no file any more; try again")
+                raise ToolError(f"{member.place} is no longer a file; try again")
             while chunk := file.read(_CHUNK):
                 yield chunk
     except OSError as error:

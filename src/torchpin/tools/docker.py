@@ -118,7 +118,7 @@ def _api_version(host: str, environment: Mapping[str, str]) -> str:
         raise ToolError(f"no Docker engine at {shown}: {_connection_problem(error)}; {advice}") from None
     version = answer.get("ApiVersion") if isinstance(answer, dict) else None
     if not isinstance(version, str) or not re.fullmatch(r"\d{1,3}\.\d{1,3}", version, re.ASCII):
-        raise ToolError(f"no Docker engine at {shown}: what answers there is no Docker engine; {advice}")
+        raise ToolError(f"no Docker engine at {shown}: what answers there is not a Docker engine; {advice}")
     return version
 
 
@@ -129,7 +129,7 @@ def _connection_problem(error: BaseException) -> str:
     if isinstance(error, Timeout):
         return f"it accepts connections, but did not answer within {_FIRST_TIMEOUT} s"
     reason = _system_message(error)
-    return reason.lower() if reason else "what answers there is no Docker engine"
+    return reason.lower() if reason else "what answers there is not a Docker engine"
 
 
 def _system_message(error: BaseException) -> str:

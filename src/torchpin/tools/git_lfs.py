@@ -66,7 +66,7 @@ def find_pointers(folder: Path) -> dict[str, Pointer]:
 def unfetched_text(source: Source, names: Iterable[str]) -> str:
     """That a source has files in Git LFS of which its description does not speak."""
     return (
-        f"{source.name}: {source.version} has files in Git LFS, {_listed([*names])}, of which a clone has pointers alone; set "
+        f"{source.name}: {source.version} has files in Git LFS, {_listed([*names])}, of which a clone has only the pointers; set "
         "`lfs: true` to fetch them, or `lfs: false` where the pointers are enough"
     )
 

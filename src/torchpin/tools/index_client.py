@@ -30,7 +30,7 @@ def _fetch_page(address: str) -> Files:
     response = http.fetch(address)
     if response.encoding not in {"", "identity"}:
         raise ToolError(
-            f"{redact_credentials(address)} is compressed ({response.encoding[:20]!r}), which was not asked for; "
+            f"{redact_credentials(address)} is compressed ({response.encoding[:20]!r}), which was not requested; "
             "check what serves it"
         )
     try:

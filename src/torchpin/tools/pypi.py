@@ -56,7 +56,7 @@ def index_address(settings: Settings) -> str:
     )
     lines = [line for line in completed.stdout.splitlines() if line.startswith(_OPTION)]
     if not lines:
-        raise ToolError(f"uv does not tell the address of PyPI: {completed.stderr.strip()[:200]}")
+        raise ToolError(f"uv does not report the address of PyPI: {completed.stderr.strip()[:200]}")
     return lines[0].removeprefix(_OPTION).strip().rstrip("/")
 
 

@@ -35,7 +35,7 @@ def registry_key(tag: str) -> str | None:
     problem = _last_line(completed.stderr)
     if _ABSENT.search(problem):
         return None
-    raise ToolError(f"{tag.partition('/')[0]} cannot be asked for images: {problem}")
+    raise ToolError(f"{tag.partition('/')[0]} cannot be queried for images: {problem}")
 
 
 def parse_key(text: str) -> str | None:

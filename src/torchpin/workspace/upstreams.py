@@ -137,7 +137,7 @@ def _read_package(env: Environment, source: Source, read: Callable[[str], str | 
         raise _package_error(env, source, f"cannot be read: {error}") from None
     if package is None:
         raise _package_error(
-            env, source, f"is no package: it has none of {', '.join(FILES)}; set `install: requirements`"
+            env, source, f"is not a package: it has none of {', '.join(FILES)}; set `install: requirements`"
         )
     if not package.name:
         message = "has no name in its pyproject.toml, setup.cfg or setup.py that can be read without running them; set `install: requirements`"

@@ -27,7 +27,7 @@ def test_without_an_engine_a_build_offers_the_native_way(committed: Path) -> Non
     assert result.out == ""
     assert result.err.splitlines() == [
         f"no Docker engine at {os.environ['DOCKER_HOST']}",
-        "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:",
+        "Start a Docker engine with buildx (`invoke doctor` shows more), or install natively, without Docker:",
         "    invoke install --service lora",
     ]
     assert tree(committed) == before

@@ -112,7 +112,7 @@ def test_a_registry_that_is_lost_or_full_has_no_tag_of_the_key(
 
         other = use_registry(scratch, address)
         unreachable, _ = run_build(replace(other, prefix=f"{other.prefix}-b"), env, PUSH)
-        assert unreachable.detail.startswith(f"{address} cannot be asked for images: "), unreachable.detail
+        assert unreachable.detail.startswith(f"{address} cannot be queried for images: "), unreachable.detail
         assert unreachable.detail.endswith("; nothing was built, since `--push` needs it")
         built, statuses = run_build(replace(other, prefix=f"{other.prefix}-b"), env)
         assert built.code == 0, built.detail

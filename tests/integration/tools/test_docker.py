@@ -90,13 +90,13 @@ def test_a_socket_without_permission(folder: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "what answers there is no Docker engine; restart it, or correct DOCKER_HOST"),
-        ([OK, b"Content-Length: 5\r\n\r\nhello"], "what answers there is no Docker engine"),
-        ([OK, b"Content-Length: 2\r\n\r\n[]"], "what answers there is no Docker engine"),
-        ([OK, b'Content-Length: 18\r\n\r\n{"ApiVersion": 41}'], "what answers there is no Docker engine"),
-        ([OK, b"Content-Length: 100000\r\n\r\n" + b"[" * 100_000], "what answers there is no Docker engine"),
+        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "what answers there is not a Docker engine; restart it, or correct DOCKER_HOST"),
+        ([OK, b"Content-Length: 5\r\n\r\nhello"], "what answers there is not a Docker engine"),
+        ([OK, b"Content-Length: 2\r\n\r\n[]"], "what answers there is not a Docker engine"),
+        ([OK, b'Content-Length: 18\r\n\r\n{"ApiVersion": 41}'], "what answers there is not a Docker engine"),
+        ([OK, b"Content-Length: 100000\r\n\r\n" + b"[" * 100_000], "what answers there is not a Docker engine"),
         ([b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"], "500 Server Error"),
-        ([], "what answers there is no Docker engine"),
+        ([], "what answers there is not a Docker engine"),
     ],
     ids=["ssh", "text", "list", "number", "deep", "500", "closed"],
 )  # fmt: skip

@@ -110,7 +110,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(bytes(1_000_000))], "is compressed ('gzip'), which was not asked for"),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(bytes(1_000_000))], "is compressed ('gzip'), which was not requested"),
         ([OK, b"\r\n", b"\xff\xfe<\x00"], "is not an index page: 'utf-8' codec"),
         ([OK, b"\r\n", b'{"files": ' + b"[" * 100_000], "is not an index page: it is nested too deep; check"),
         ([OK, b"\r\n", b"<a " * 100_000], "is not an index page: it ends inside of a link"),

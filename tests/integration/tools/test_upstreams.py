@@ -80,7 +80,7 @@ def test_credentials_in_an_address_stay_out_of_the_lock(tmp_path: Path) -> None:
     [
         ({"a.txt": "a @ git+https://example.org/a\n-r gone.txt\n"}, {"requirements": ("a.txt",), "install": "requirements"}, "third_party/tool/a.txt:2:1: gone.txt is not in the clone"),
         ({"a.txt": "einops\n"}, {"requirements": ("a.txt",), "install": "requirements", "without": ("rich",)}, "tool leaves out rich, which it does not ask for"),
-        ({"a.txt": ""}, {"install": "wheel"}, "tool is no package: it has none of pyproject.toml, setup.cfg, setup.py"),
+        ({"a.txt": ""}, {"install": "wheel"}, "tool is not a package: it has none of pyproject.toml, setup.cfg, setup.py"),
         ({"setup.py": "setup(name=NAME)"}, {"install": "wheel"}, "tool has no name in its pyproject.toml, setup.cfg or setup.py"),
         ({"pyproject.toml": PYPROJECT + 'dynamic = ["dependencies"]\n'}, {"install": "editable"}, "tool computes its requirements in its build; name the files that have them"),
         ({"pyproject.toml": PYPROJECT + 'dependencies = ["b @ https://example.org/b.whl"]\n'}, {"install": "wheel"}, "tool requires b from an address, https://example.org/b.whl; pin a version of it in a layer"),

@@ -69,8 +69,8 @@ def test_names_extras_and_versions_are_requirements() -> None:
         ("foo @ https://example.org/foo-1.0-py3-none-any.whl", "`url:` and `sha256:`"),
         ("git+https://github.com/a/b", "`git:` and `commit:`"),
         ("./wheels/foo-1.0-py3-none-any.whl", "`path:`"),
-        ("fast api", "is no requirement"),
-        ("", "is no requirement"),
+        ("fast api", "is not a requirement"),
+        ("", "is not a requirement"),
     ],
 )
 def test_what_is_no_package_of_an_index_is_refused_with_what_to_write(text: str, advice: str) -> None:
@@ -82,7 +82,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(InputError) as error:
         parse_packages(["a b", "six", "Six>=1"])
     first, second, last = str(error.value).splitlines()
-    assert first.startswith("a b: is no requirement")
+    assert first.startswith("a b: is not a requirement")
     assert second == "Six>=1: six names the same package; name it once"
     assert last == "nothing was changed"
 

@@ -146,7 +146,7 @@ def test_a_reason_of_people_is_replaced_by_another_one_of_theirs_alone() -> None
 
 
 def test_a_reason_that_is_written_anew_is_said_to_mention_nothing_old() -> None:
-    outdated = "its reason still speaks of the version before"
+    outdated = "its reason is still about the previous version"
     for reasons, is_outdated in (({}, True), ({"base": "The newer image"}, False)):
         zopilot = plans("torch==2.7.1", channel="cu128", reasons=reasons, services=("zopilot",))["zopilot"]
         about_base = [message for message in zopilot.new if message.startswith("base ")]

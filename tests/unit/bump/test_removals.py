@@ -119,9 +119,9 @@ def test_what_people_wrote_is_named_and_stays() -> None:
     )
     starts = [sentence.partition(";")[0].partition(": ")[2] for sentence in words]
     assert starts == [
-        "a reason speaks of six",
-        "a recommendation speaks of six",
-        "a waiver speaks of six",
+        "a reason mentions six",
+        "a recommendation mentions six",
+        "a waiver mentions six",
         "the verification of the image imports six.moves, which is of six",
     ]
     assert all(sentence.startswith("services/lora/service.yaml:1") for sentence in words)

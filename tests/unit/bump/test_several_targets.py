@@ -81,9 +81,9 @@ def test_each_target_has_to_be_somebody_s() -> None:
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (("torch==2.7.1", "torch==2.8.0"), "torch==2.7.1 and torch==2.8.0 are the same pin; one update takes one of them"),
+        (("torch==2.7.1", "torch==2.8.0"), "torch==2.7.1 and torch==2.8.0 are the same pin; an update takes only one of them"),
         (("a==1", "A==1"), "a==1 and a==1 are the same pin; name it once"),
-        (("s@v1", "s@v2"), "s@v1 and s@v2 are the same pin; one update takes one of them"),
+        (("s@v1", "s@v2"), "s@v1 and s@v2 are the same pin; an update takes only one of them"),
     ],
 )  # fmt: skip
 def test_a_pin_that_is_named_twice_is_refused(targets: tuple[str, ...], message: str) -> None:
@@ -125,7 +125,7 @@ def test_a_package_that_allows_the_present_torch_leaves_it() -> None:
         ),
         (
             ("vllm==0.10.0", "torchvision==0.23.0"),
-            "vllm==0.10.0 requires torch==2.7.1, and torchvision==0.23.0 requires torch==2.8.0: no torch is both",
+            "vllm==0.10.0 requires torch==2.7.1, and torchvision==0.23.0 requires torch==2.8.0: no release of torch satisfies both",
             "leave out vllm==0.10.0 or torchvision==0.23.0",
         ),
     ],
@@ -159,14 +159,14 @@ def test_what_the_facts_do_not_have_is_read_out_of_the_metadata(requires: str, t
     ("requires", "why"),
     [
         ("torch>=2.8", "tqdm==4.67.1 requires torch>=2.8, and torch is at 2.7.0"),
-        ("torch==2.7.9", "tqdm==4.67.1 requires torch==2.7.9, and no known release of torch is that: the newest is 2.15.0"),
+        ("torch==2.7.9", "tqdm==4.67.1 requires torch==2.7.9, and no known release of torch satisfies that: the newest is 2.15.0"),
     ],
 )  # fmt: skip
 def test_where_it_is_open_which_torch_to_take_the_service_is_held_back(requires: str, why: str) -> None:
     planned = plan_text("tqdm==4.67.1", requirements={"tqdm==4.67.1": (requires,)})
     assert (planned.held_back, planned.is_conflict) == (why, True)
     assert planned.help.startswith(
-        ("name the torch, too: `bump tqdm==4.67.1 torch==VERSION`", "leave out tqdm")
+        ("name the release of torch, too: `bump tqdm==4.67.1 torch==VERSION`", "leave out tqdm")
     )
 
 

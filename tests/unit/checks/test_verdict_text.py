@@ -57,7 +57,7 @@ def test_a_forecast_names_services_by_their_verdicts() -> None:
     assert forecast_sentence([], envs) == "the pins of 5 services can work"
     rows = [OK, WAIVED, make_result("zopilot-gpu", status="unknown", unknown=("u",))]
     assert forecast_sentence(rows, envs) == (
-        "the pins of 4 services can work (1 notice); those of zopilot cannot be judged for want of facts (1 unknown); "
+        "the pins of 4 services can work (1 notice); those of zopilot cannot be judged, since facts are missing (1 unknown); "
         "1 finding is waived until 2027-01-31"
     )
     alone = [env for env in envs if env.name == "lora-gpu"]

@@ -280,7 +280,7 @@ def test_an_edit_stops_it_where_nothing_can_be_rendered(root: Path, file: str) -
 def test_what_is_no_plain_file_is_left_to_people(root: Path, make: object) -> None:
     assert callable(make)
     make(root / "services/zopilot/pipe")
-    with pytest.raises(InputError, match=r"^services/zopilot/pipe is no plain file; remove it yourself"):
+    with pytest.raises(InputError, match=r"^services/zopilot/pipe is not a regular file; remove it yourself"):
         remove(root, RemoveOptions(service="zopilot", everything=True))
 
 

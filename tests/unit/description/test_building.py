@@ -63,7 +63,7 @@ def test_a_stage_is_for_the_variants_that_it_names() -> None:
 
 REFUSED = {
     "{package: my-ops>=0.1, folder: ops}": "'my-ops>=0.1' is not an exact pin such as tqdm==4.66.5: pin one version with ==, such as the newest that fits",
-    "{package: my-ops==0.1, source: other}": "'other' is no source of this service; add it under `sources`",
+    "{package: my-ops==0.1, source: other}": "'other' is not a source of this service; add it under `sources`",
     "{package: my-ops==0.1, source: sd-scripts, folder: ops}": "a wheel is made from `source` or from `folder`; keep one",
     "{package: 'my-ops[cuda]==0.1', folder: ops}": "a wheel is built without extras; pin their packages in a layer",
     "{package: tqdm==4.66.5}": "tqdm is pinned elsewhere in this description; keep one of the two",
@@ -85,7 +85,7 @@ def test_a_wheel_that_cannot_be_made_is_refused(wheel: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("  variants: [arm]", "'arm' is no variant of this service (gpu)"),
+        ("  variants: [arm]", "'arm' is not a variant of this service (gpu)"),
         ("  requires: [ninja==1.13.0, Ninja==1.11.0]", "ninja is pinned twice; keep one"),
         (
             "  requires: [ninja==1.13.0, torch==2.4.0]",

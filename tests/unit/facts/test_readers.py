@@ -80,7 +80,7 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
     "a section without readers": ({"t": {}}, "t: rows has no reader: name the checks that read it, or say documentation"),
     "no list": ({"t": {"rows": "TOR001"}}, "t: rows: the readers are 'TOR001', not a list of checks, nor documentation"),
     "an empty list": ({"t": {"rows": []}}, "t: rows: the readers are [], not a list of checks, nor documentation"),
-    "a reader that is none": ({"t": {"rows": ["TOR1"]}}, "t: rows: 'TOR1' is no check and no module"),
+    "a reader that is none": ({"t": {"rows": ["TOR1"]}}, "t: rows: 'TOR1' is neither a check nor a module"),
     "a section that is gone": ({"t": {"rows": ["TOR001"], "old": ["TOR001"]}}, "t: old has readers, and is not a section of it"),
     "a table that is gone": ({"t": {"rows": ["TOR001"]}, "u": {}}, "u has readers, and is not a table"),
 }  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_planted_problem_is_found(listed: dict[str, Any], message: str) -> Non
         ("documentation", "t: rows is prose: name the readers of each row by its id"),
         ({}, "t: rows: a has no reader: name the checks that read it, or say documentation"),
         ({"a": "documentation", "b": "documentation"}, "t: rows: b has readers, and is not a row of it"),
-        ({"a": ["BAS"]}, "t: rows: a: 'BAS' is no check and no module"),
+        ({"a": ["BAS"]}, "t: rows: a: 'BAS' is neither a check nor a module"),
     ],
 )
 def test_prose_has_readers_by_its_rows(entry: Any, message: str) -> None:

@@ -69,9 +69,9 @@ def test_a_directive_of_a_file_is_about_all_its_lines_and_about_no_other_file() 
     ("comment", "message"),
     [
         ("# torchpin: ignore=ADO006", "`ignore=ADO006` has no reason, and ignores nothing"),
-        ("# torchpin: ignore=ADO006 because", "this comment is no directive"),
-        ("# torchpin: ignore ADO006 because x", "this comment is no directive"),
-        ("# torchpin: skip", "this comment is no directive"),
+        ("# torchpin: ignore=ADO006 because", "this comment is not a directive"),
+        ("# torchpin: ignore ADO006 because x", "this comment is not a directive"),
+        ("# torchpin: skip", "this comment is not a directive"),
         ("# torchpin: ignore=ADO006,ADO999 because x", "no rule has the id ADO999"),
     ],
 )

@@ -83,7 +83,7 @@ def test_packages_that_are_too_young_are_named_with_their_place_and_the_day_they
         "lora-gpu cannot be locked: the cool-down of 7 days (services/policy.yaml) takes what was published before 2026-11-19\n"
         "    markupsafe 3.0 has no time of publication on its index, so its age is not known\n"
         "    services/lora/service.yaml:9:48: six 1.17.0 was published on 2026-11-24; it is allowed from 2026-12-02\n"
-        "take an index that tells when its files were published (PEP 700), as PyPI does; or wait, pin an earlier release, or name the package with a reason under `cooldown.except` in "
+        "use an index that lists when its files were published (PEP 700), as PyPI does; or wait, pin an earlier release, or name the package with a reason under `cooldown.except` in "
         "services/policy.yaml"
     )
 

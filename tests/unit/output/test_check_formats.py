@@ -120,7 +120,7 @@ def test_what_is_ignored_known_stale_fixed_and_passed_over_is_said(
     assert printed(checked, capsys).splitlines() == [
         "fixed[ADO001] docker/Dockerfile:2:18: it is so",
         "wrote docker/Dockerfile",
-        "the baseline has ADO001 in gone/Dockerfile (2 times), which is no more; `invoke check --baseline known.json --write-baseline` removes it",
+        "the baseline has ADO001 in gone/Dockerfile (2 times), which no longer exists; `invoke check --baseline known.json --write-baseline` removes it",
         "x: skipped, not a file",
         "no findings (1 ignored, 1 in the baseline)",
     ]

@@ -31,7 +31,7 @@ def test_a_requirement_file_can_declare_its_encoding(first: str) -> None:
         ),
         (b"\n\n# coding: latin-1\n\xe9\n", "r.txt", "line 4: not UTF-8 text at byte 20 (0xe9)"),
         (b"# coding: klingon\n", "r.txt", "line 1: the declared encoding 'klingon' is unknown"),
-        (b"# coding: zlib\n", "r.txt", "line 1: the declared encoding 'zlib' is none of texts"),
+        (b"# coding: zlib\n", "r.txt", "line 1: the declared encoding 'zlib' is not a text encoding"),
         (b"\xff\xfea", "Dockerfile", "line 1: not UTF-16 text at byte 2 (0x61)"),
     ],
 )

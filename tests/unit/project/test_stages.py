@@ -72,7 +72,7 @@ def test_an_onbuild_belongs_to_the_stage_that_is_from_its_own() -> None:
     ("text", "options", "problem"),
     [
         ("FROM a b\n", BuildInputs(), ("FROM takes an image, or an image AS a name", 1)),
-        ("FROM a AS 1b\n", BuildInputs(), ("'1b' is no name of a stage", 1)),
+        ("FROM a AS 1b\n", BuildInputs(), ("'1b' is not the name of a stage", 1)),
         ("ARG A=\nFROM $A\n", BuildInputs(), ("the image $A is empty", 2)),
         ("FROM a\nFROM b\n", BuildInputs(target="c"), ("there is no stage c", 2)),
         ("FROM a\nCOPY --from=3 x y\n", BuildInputs(), ("the stage 3 must stand before the one that copies from it", 2)),

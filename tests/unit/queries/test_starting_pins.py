@@ -61,7 +61,7 @@ def test_the_driver_is_the_highest_that_the_cuda_or_a_gpu_requires(gpu: str, flo
     ("python", "reason"),
     [
         ("3.12", "Python 3.12.10: the newest patch release of 3.12 that uv installs"),
-        ("3.12.9", "Python 3.12.9: as asked for"),
+        ("3.12.9", "Python 3.12.9: as requested"),
         ("3", "Python 3.14.0: the newest release of 3 that uv installs"),
     ],
 )
@@ -103,7 +103,7 @@ def test_the_judge_finds_nothing_in_what_is_chosen_but_the_missing_digest(gpu: s
         (PinRequest(python="3.7"), "Python 3.7 cannot be installed; uv installs 3.14, 3.13, 3.12"),
         (
             PinRequest(gpus=("RTX 5090",), torch="2.5"),
-            "no build of torch 2.5 for Python 3.12.10 on linux/amd64 has code for RTX 5090; builds that would do: 2.7.0 on cu128",
+            "no build of torch 2.5 for Python 3.12.10 on linux/amd64 has code for RTX 5090; builds that have it: 2.7.0 on cu128",
         ),
     ],
 )  # fmt: skip

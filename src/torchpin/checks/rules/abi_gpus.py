@@ -52,7 +52,7 @@ def _judge_gpu(env: Environment, pin: Pin, wheel: Wheel, gpu_name: str, location
         env,
         location,
         f"{package} supports GPUs from compute capability {wheel.min_capability}; {gpu_name} has {gpu.capability}",
-        help=f"remove {gpu_name} from `gpus:`, or do without {pin.name} on it",
+        help=f"remove {gpu_name} from `gpus:`, or do not use {pin.name} on it",
         about=about,
         evidence=evidence,
         level="warning",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torchpin.compat.compilers import Compiler, Sign
     from torchpin.model import Environment
 
-_WORD = "say `compiles: false` under `run:` if nothing is compiled at run time"
+_WORD = "set `compiles: false` under `run:` if nothing is compiled at run time"
 
 
 @check("CMP001", "kernels are compiled at run time, and the image has no C compiler", judge=True)

@@ -86,7 +86,7 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
         yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
     for path, (committed, expected) in context.documents.items():
         if expected is None:
-            yield finding(env, path, "is the page of a service that is described no more", about=path)
+            yield finding(env, path, "is the page of a service that is no longer described", about=path)
             continue
         line = first_differing_line(committed, expected)
         if line is not None:

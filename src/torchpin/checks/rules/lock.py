@@ -349,7 +349,7 @@ def nothing_is_orphaned(context: CheckContext, env: Environment) -> Iterator[Fin
         yield finding(env, folder, f"{folder} belongs to no described environment", about=folder)
 
 
-@check("LCK008", "the lock does not keep the cool-down", "lock")
+@check("LCK008", "the lock violates the cool-down", "lock")
 def lock_keeps_the_cooldown(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke lock`, which resolves with the cut-off that the cool-down gives, and records it.
 

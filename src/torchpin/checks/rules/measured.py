@@ -130,7 +130,7 @@ def _import_help(status: ImportStatus) -> str:
     )
 
 
-@check("DEP006", "a package checks at run time that another one has another version", judge=True)
+@check("DEP006", "a package's run-time check of another one's version fails", judge=True)
 def checked_versions_hold(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Use the version that the finding names.
 

@@ -87,7 +87,7 @@ def _finding(
 
 
 def _help(env: Environment, pins: Mapping[str, Pin], name: str, *, listed: bool) -> str:
-    gpu, opt_out = facts.gpu(name), "say `compiles: false` under `run:` if nothing is compiled at run time"
+    gpu, opt_out = facts.gpu(name), "set `compiles: false` under `run:` if nothing is compiled at run time"
     if gpu is not None and is_too_old(gpu):
         remove = f"remove {name} from `gpus:`" if listed else f"do not use {name}"
         return f"do not compile on {name}, as no release of triton supports it: {opt_out}, or {remove}"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         **LAB,
         "upgrade_package": "update this package to the newest compatible version; may be given several times",
         **RECORDED,
-        "refresh": "resolve also the locks that are up to date: what an index has withdrawn or changed since shows",
+        "refresh": "also resolve locks that are up to date, to see what an index has withdrawn or changed since",
         **OVERWRITE,
         **JSON,
     },

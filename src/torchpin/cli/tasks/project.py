@@ -283,7 +283,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - a parameter for each option
         "fix": "write the safe fixes: those that follow from the files and from facts alone",
         "unsafe_fixes": "write the other fixes too",
         "diff": "with --fix or --unsafe-fixes, or alone for the safe ones: show what would be written, and write nothing",
-        "stdin_filename": "what `-` is called, which says what kind of file it is and where it lies",
+        "stdin_filename": "the name of `-`, which says what kind of file it is and where it is",
         **JSON,
         "sarif": "print one SARIF 2.1.0 document instead of text",
         "github": "print workflow commands that annotate a change on GitHub instead of text",

@@ -174,7 +174,7 @@ def check_stage(reader: Reader, values: Mapping[str, Any]) -> None:
     described = values.get("variants") or {}
     for number, name in enumerate(stage.get("variants") or ()):
         if name and name not in described:
-            message = f"{name!r} is no variant of this service ({', '.join(described)})"
+            message = f"{name!r} is not a variant of this service ({', '.join(described)})"
             reader.add_problem_at(f"build.variants[{number}]", message)
 
 
@@ -205,7 +205,7 @@ def _check_wheel(
     if source and folder:
         reader.add_problem_at(f"{path}.folder", "a wheel is made from `source` or from `folder`; keep one")
     if source and source not in sources:
-        message = f"{source!r} is no source of this service; add it under `sources`"
+        message = f"{source!r} is not a source of this service; add it under `sources`"
         reader.add_problem_at(f"{path}.source", message)
     elif source and sources[source].get("install") in {"editable", "wheel"}:
         message = f"{source} is installed by `install`; leave that out, or this wheel"

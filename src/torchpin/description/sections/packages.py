@@ -160,7 +160,7 @@ def check_package(reader: Reader, value: Requirement | Mapping[str, Any], path: 
         return
     for key, needed in _NEEDS.items():
         if key in value and needed not in value:
-            hint = " (sha256sum tells it)" if needed == "sha256" else " (git rev-parse tells it)"
+            hint = " (`sha256sum` prints it)" if needed == "sha256" else " (`git rev-parse` prints it)"
             reader.add_problem_at(
                 f"{path}.{key}", f"the key {needed!r} is missing: without it this is no exact file{hint}"
             )

@@ -54,7 +54,7 @@ def test_what_shows_that_kernels_are_compiled_is_a_warning(
     assert (result.status, finding.level, finding.about) == ("warning", "warning", "compiler")
     assert finding.message.endswith(f", and neither {RUNTIME} nor `apt` has a C compiler")
     assert finding.help == (
-        "add gcc and libc6-dev to `apt`, or say `compiles: false` under `run:` if nothing is compiled at run time"
+        "add gcc and libc6-dev to `apt`, or set `compiles: false` under `run:` if nothing is compiled at run time"
     )
 
 

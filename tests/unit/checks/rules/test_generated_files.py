@@ -58,7 +58,7 @@ FAILS = [
     Case(
         "DOC001", "a page whose service is gone",
         lambda kit: kit.check_lock("DOC001", documents={"docs/services/a.md": ("a\n", None)}),
-        "docs/services/a.md", "is the page of a service that is described no more",
+        "docs/services/a.md", "is the page of a service that is no longer described",
     ),
     Case(
         "DOC001", "broken markers",

@@ -198,7 +198,7 @@ def test_a_name_of_several_cards_is_unknown_with_what_it_can_be(environment: Env
 
 def test_a_card_of_another_vendor_is_said_to_be_one(environment: Environments) -> None:
     (finding,) = judge_check(environment(gpus=("AMD Instinct MI300X",)), "GPU001").findings
-    assert "it is not of NVIDIA but of AMD, and a CUDA build runs on NVIDIA's GPUs only" in finding.message
+    assert "it is a GPU of AMD, and a CUDA build runs on NVIDIA's GPUs only" in finding.message
 
 
 ARM = "linux/arm64"

@@ -64,7 +64,7 @@ def test_what_triton_cannot_compile_for_is_said_with_the_remedy(environment: Env
     )
     assert finding.help == (
         "move to torch 2.10.0, whose triton 3.6.0 knows it, or set TRITON_PTXAS_PATH under `run.env:` to the ptxas of "
-        "CUDA 12.9 or later, as of an nvidia/cuda devel image; or say `compiles: false` under `run:` if nothing is "
+        "CUDA 12.9 or later, as of an nvidia/cuda devel image; or set `compiles: false` under `run:` if nothing is "
         "compiled at run time"
     )
     assert "PyPI triton 3.4.0" in finding.evidence
@@ -79,7 +79,7 @@ def test_a_card_before_volta_has_no_triton_to_move_to(
     env = environment(channel=channel, torch=make_torch(version), gpus=(gpu,), run=Run(compiles=True))
     (finding,) = judge_check(env, "GPU003").findings
     assert finding.help == (
-        f"do not compile on {gpu}, as no release of triton supports it: say `compiles: false` under `run:` if nothing "
+        f"do not compile on {gpu}, as no release of triton supports it: set `compiles: false` under `run:` if nothing "
         f"is compiled at run time, or remove {gpu} from `gpus:`"
     )
     (asked,) = judge_check(env, "GPU003", target_gpus=(gpu,)).findings
