@@ -164,7 +164,7 @@ def _service(name: str, chosen: ChosenBuilds) -> Service:
         sources=main.sources,
         files=main.files,
         run=main.run,
-        recommends=tuple(packages.recommends) if packages else (),
+        recommends=packages.recommendations if packages else (),
     )
 
 

@@ -15,6 +15,7 @@ from torchpin import facts
 from torchpin.adopt.conda_torch import conda_torch
 from torchpin.adopt.draft_sources import is_package_of_commit
 from torchpin.compat.pins import extras_text
+from torchpin.compat.recommendations import CONSTRAINT
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
 from torchpin.lint.registry import TORCH_FAMILY, exact_version
@@ -67,6 +68,7 @@ class DraftPackages:
     environment: MarkerTarget
     layers: list[Layer] = field(default_factory=list)
     recommends: list[Recommendation] = field(default_factory=list)
+    constraints: dict[tuple[str, str], Recommendation] = field(default_factory=dict)  # by name and range
     apt: dict[str, None] = field(default_factory=dict)
     family: list[FamilyRequest] = field(default_factory=list)
     omitted: list[str] = field(default_factory=list)
@@ -80,6 +82,12 @@ class DraftPackages:
     def left_open(self) -> tuple[str, ...]:
         """The requirements without a version that no other step pins exactly."""
         return tuple(text for package, text in self.unpinned.items() if package not in self.pinned)
+
+    @property
+    def recommendations(self) -> tuple[Recommendation, ...]:
+        """What is asked for without a version, and the constraints of packages that no step pins."""
+        constraints = (row for row in self.constraints.values() if row.component not in self.pinned)
+        return (*self.recommends, *constraints)
 
     def add(self, step: InstallCommand) -> None:
         """Adds what a step installs."""
@@ -112,6 +120,8 @@ class DraftPackages:
             for constraint in step.constraints
             if constraint.requirement
         }
+        for constraint in step.constraints:
+            self._add_constraint(constraint)
         pins = [(pin, req) for req in step.targets if (pin := self._pin(step, req, constrained))]
         brought = [req for req in step.locked if req.name in TORCH_FAMILY and req.requirement]
         self.family += [_family_request(step, req, req.name, exact_version(req)) for req in brought]
@@ -175,6 +185,22 @@ class DraftPackages:
         else:
             self.omitted.append(req.text)
         return None
+
+    def _add_constraint(self, constraint: InstallTarget) -> None:
+        """Keeps a constraint for what other packages bring; torch's family goes with its torch."""
+        requirement = constraint.requirement
+        if (
+            requirement is None
+            or not requirement.specifier
+            or holds(requirement.marker, self.environment) is False
+        ):
+            return
+        name, specifier = canonicalize_name(requirement.name), str(requirement.specifier)
+        if name in TORCH_FAMILY or len(self.constraints) >= MOST_PACKAGES:
+            return
+        file = constraint.location.partition(":")[0]
+        row = Recommendation(component=name, says=specifier, by=f"{CONSTRAINT}{file}")
+        self.constraints.setdefault((name, specifier), row)
 
     def _add_unpinned(self, step: InstallCommand, req: InstallTarget, name: str) -> None:
         specifiers = str(req.requirement.specifier) if req.requirement else ""

@@ -1,4 +1,4 @@
-"""What an adopted project's own files ask for, and neither a layer nor the lock of its service has."""
+"""What an adopted project's own files ask for: what its service lacks, and the ranges that bound its lock."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat.recommendations import used_components
+from torchpin.compat.family import channel_names
+from torchpin.compat.overrides import overrides
+from torchpin.compat.recommendations import CONSTRAINT, used_components
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +40,45 @@ def unmet_requirements(env: Environment, lock: Lock | None) -> tuple[Recommendat
         and not facts.gpu(row.component)
         and canonicalize_name(row.component) not in present | explained | _NO_PACKAGES
     )
+
+
+def file_ranges(env: Environment) -> tuple[tuple[Requirement, str], ...]:
+    """The ranges that files give for packages that only others bring, each with the file: a lock keeps to them.
+
+    A pin or an override stands for a range, and so does a reason: it explains another version. Torch's family goes with
+    the torch that is pinned.
+    """
+    explained = {canonicalize_name(reason.component) for reason in env.service.reasons}
+    decided = explained | _named_packages(env) | {*channel_names(env), *overrides(env)} | _NO_PACKAGES
+    ranges = []
+    for row in env.service.recommends:
+        file = row.by.removeprefix(CONSTRAINT)
+        if canonicalize_name(row.component) in decided or not _FILE.fullmatch(file):
+            continue
+        try:
+            requirement = Requirement(_requirement(row))
+        except InvalidRequirement:
+            continue  # a wheel, or alternatives such as `2.5.x / 2.6.x`
+        if requirement.specifier:
+            ranges.append((requirement, file))
+    return tuple(ranges)
+
+
+def ranges_in_the_way(env: Environment, output: str) -> str:
+    """A line for each range of a file that uv names where it finds no solution: its place, and how to leave it."""
+    rows = [(str(requirement), requirement.name, file) for requirement, file in file_ranges(env)]
+    lines = [
+        f"{text} is what {file} allows ({_location(env, name)}): pin what goes with it, or say under `reasons:` why "
+        f"{name} may be another version"
+        for text, name, file in rows
+        if re.search(rf"(?<![\w.-]){re.escape(text)}(?!\.?\w|,?[<>=!~])", output)
+    ]
+    return "\n".join(lines)
+
+
+def _location(env: Environment, component: str) -> str:
+    components = [row.component for row in env.service.recommends]
+    return env.service.location(f"recommends[{components.index(component)}]")
 
 
 def _named_packages(env: Environment) -> set[str]:

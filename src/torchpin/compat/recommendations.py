@@ -22,9 +22,10 @@ from torchpin.model import Deviation, Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Environment, Lock, Upstream
+    from torchpin.model import Environment, Lock, Recommendation, Upstream
 
 ABSENT = "not installed"
+CONSTRAINT = "constraint of "  # before the file that says in which versions a package may be installed, if it is at all
 
 
 def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
@@ -124,6 +125,14 @@ def _wheel_version(file: str) -> str:
     return re.split(r"\+|%2B", file.rpartition("/")[2].split("-")[1] if "-" in file else "")[0]
 
 
+def applicable_recommendations(env: Environment, values: Mapping[str, str]) -> tuple[Recommendation, ...]:
+    """The recommendations of the description, without the constraints of packages that are not in `values`."""
+    rows = env.service.recommends
+    return tuple(
+        row for row in rows if not row.by.startswith(CONSTRAINT) or _component_key(row.component) in values
+    )
+
+
 def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[tuple[str, str]]]:
     """Component, as first spelled, to its recommendations (who, what).
 
@@ -131,7 +140,7 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
     """
     recommendations: dict[str, list[tuple[str, str]]] = {}
     spellings: dict[str, str] = {}  # component key to its first spelling
-    for recommendation in env.service.recommends:
+    for recommendation in applicable_recommendations(env, used_components(env, lock)):
         component = spellings.setdefault(_component_key(recommendation.component), recommendation.component)
         recommendations.setdefault(component, []).append((recommendation.by, recommendation.says))
     for upstream in lock.upstreams if lock else ():

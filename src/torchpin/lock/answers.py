@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.family import channel_names
 from torchpin.compat.pins import declared_names
+from torchpin.compat.project_requirements import file_ranges
 from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_wheels
 from torchpin.errors import InputError
@@ -40,6 +41,10 @@ def unanswered(env: Environment, lock: Lock, *, uv: str, published: PublishedHas
     excluded = sorted(compiled_versions(env).keys() & lock.packages.keys())
     if excluded:
         return f"{', '.join(excluded)} is locked, and compiled for the image"
+    for requirement, file in file_ranges(env):
+        package = lock.packages.get(canonicalize_name(requirement.name))
+        if package and not requirement.specifier.contains(package.version, prereleases=True):
+            return f"{package.name} {package.version} is locked, and {file} says {requirement.specifier}"
     for name, wheel in abi_wheels(env).items():
         if not _has_wheel(env, lock, name, wheel, published):
             return f"the facts about {name} have changed"

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from torchpin.compat.compiled import archive_versions, compiled_versions
 from torchpin.compat.family import channel_names
 from torchpin.compat.pins import declared_names, extras_text, index_packages
+from torchpin.compat.project_requirements import file_ranges
 from torchpin.compat.recommendations import applicable_requirements, installed_requirements
 from torchpin.lock.requirement_files import CONSTRAINT
 from torchpin.model import Artifact
@@ -79,6 +80,18 @@ def source_constraints(env: Environment, upstreams: Iterable[Upstream]) -> tuple
     ]
     constraints = applicable_requirements(lines, env)
     return tuple(dict.fromkeys(str(row) for row in constraints if canonicalize_name(row.name) not in pinned))
+
+
+def resolution_constraints(
+    env: Environment, upstreams: Iterable[Upstream], requested: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """What limits the versions of packages that only others require: constraints of sources, ranges of a project's files.
+
+    `requested`: requirements beside the pins; one with a version of its own is not limited by a range.
+    """
+    chosen = {canonicalize_name(row.name) for row in map(Requirement, requested) if row.specifier or row.url}
+    ranges = (row for row, _ in file_ranges(env) if canonicalize_name(row.name) not in chosen)
+    return (*source_constraints(env, upstreams), *map(str, ranges))
 
 
 def _installed(env: Environment, upstreams: Iterable[Upstream]) -> list[Upstream]:

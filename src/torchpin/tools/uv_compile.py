@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 from packaging.utils import canonicalize_name
 
+from torchpin.compat.project_requirements import ranges_in_the_way
 from torchpin.description.environments import uv_platform
 from torchpin.errors import FINDINGS, ToolError
 from torchpin.lock.absent_versions import absent_pin, absent_text
@@ -103,6 +104,8 @@ def run_compile(
         if _UNAUTHORIZED in output:
             output += "\nname its user and password in a netrc file or by `uv auth login`, then try again"
         answered = completed.returncode == _NO_SOLUTION and _UNAUTHORIZED not in output
+        if answered and (ranges := ranges_in_the_way(env, output)):
+            output += f"\n{ranges}"
         kind = NoSolutionError if answered else ToolError
         absent = absent_pin(output, env) if answered else None
         reason = absent_text(absent, env) if absent else f"{env.name} cannot be locked:"

@@ -141,7 +141,7 @@ def _resolve_family(
     """
     env = project.env
     requirements = uv_project.resolution_requirements(env, wheels, upstreams)
-    constraints = uv_project.source_constraints(env, upstreams)
+    constraints = uv_project.resolution_constraints(env, upstreams)
     of_sources = {
         canonicalize_name(Requirement(text).name) for text in uv_project.source_requirements(env, upstreams)
     }

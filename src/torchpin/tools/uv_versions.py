@@ -48,7 +48,7 @@ def select_versions(
         placed,
         index=index,
         pins=[*uv_project.resolution_requirements(env, wheels, upstreams), *requested],
-        constraints=uv_project.source_constraints(env, upstreams),
+        constraints=uv_project.resolution_constraints(env, upstreams, requested),
         overrides=uv_project.override_pins(env),
         indexes=index_addresses(placed, settings),
         files=[file.artifact.name for file in located],

@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.adoption import NAMES, adopt_project
+from support.adoption import BASE, NAMES, adopt_project
 from torchpin.adopt.draft import draft_adoption
+from torchpin.adopt.draft_values import DraftAnswers
+from torchpin.commands import adopt
 from torchpin.description import read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torchpin.model import Service
 
 
@@ -68,6 +72,24 @@ def test_constraints_and_locks_give_the_versions_that_requirements_leave_open() 
     assert "tqdm==4.67.1" in {
         str(pin) for layer in drafted_service("uv-lock").layers for pin in layer.packages
     }
+
+
+def test_the_constraints_of_what_no_step_names_stay_as_constraints(tmp_path: Path) -> None:
+    """pip holds to them for what other packages bring, so a lock has to; they install nothing."""
+    (tmp_path / "Dockerfile").write_text(
+        f"{BASE}RUN pip install torch==2.6.0 --index-url https://download.pytorch.org/whl/cu126\n"
+        "COPY limits.txt .\nRUN pip install -c limits.txt pandas numpy\n"
+    )
+    (tmp_path / "limits.txt").write_text(
+        "pandas==2.2.3\nnumpy<2\npytz<2025\ntorch<3\nsix==1.16.0; python_version < '3'\n"
+    )
+    adoption = adopt.adopt(tmp_path, name="t", answers=DraftAnswers(python="3.12")).adoption
+    (service,) = read.read_services({"services/t/service.yaml": adoption.text})
+    assert [(row.component, row.says, row.by) for row in service.recommends] == [
+        ("numpy", "any", "Dockerfile"),
+        ("numpy", "<2", "constraint of limits.txt"),
+        ("pytz", "<2025", "constraint of limits.txt"),
+    ]
 
 
 def test_a_clone_at_a_known_tag_is_a_source_with_its_commit() -> None:

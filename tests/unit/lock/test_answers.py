@@ -20,7 +20,7 @@ from torchpin.description.environments import select_environments
 from torchpin.lock import answers
 from torchpin.lock.file_format import STAGE
 from torchpin.lock.layers import inputs_digest, layer_lock, split_layers
-from torchpin.model import Base, BuildStage, BuiltWheel, Lock, Source, Upstream
+from torchpin.model import Base, BuildStage, BuiltWheel, Lock, Recommendation, Source, Upstream
 from torchpin.tools.uv import UV_VERSION
 from torchpin.workspace import workspace
 
@@ -79,6 +79,16 @@ def test_a_moved_pin_resolves(environment: Environments, lock: Locks) -> None:
     moved = environment(layers=(make_layer("training", "tqdm==4.67.1"),))
     reason = answers.unanswered(moved, lock(environment()), uv=UV)
     assert reason == "02-training.requirements.txt no longer matches its description"
+
+
+def test_a_package_outside_the_range_of_a_project_s_file_resolves(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    rows = [Recommendation(component="numpy", says=says, by="requirements.txt") for says in ("<2", "<3")]
+    outside, inside = (environment(sources=(SOURCE,), recommends=(row,)) for row in rows)
+    locked = lock_of(inside, artifact, artifact("numpy", "2.2.6", by=("torch",)))
+    assert answers.unanswered(inside, locked, uv=UV) == ""
+    assert answers.unanswered(outside, locked, uv=UV) == "numpy 2.2.6 is locked, and requirements.txt says <2"
 
 
 def test_a_package_in_a_layer_of_another_split_resolves(environment: Environments, lock: Locks) -> None:

@@ -13,7 +13,7 @@ from support.layers import make_layer
 from torchpin import paths
 from torchpin.lock import file_format, uv_project
 from torchpin.lock.layers import inputs_digest, layer_names, outdated_files, split_layers
-from torchpin.model import Source, Upstream
+from torchpin.model import Recommendation, Source, Upstream
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -96,6 +96,15 @@ def test_constraints_limit_what_is_required_anyway(env: Environment) -> None:
     text = uv_project.render_uv_project(env, index=CU121, constraints=constraints)
     assert tomllib.loads(text)["tool"]["uv"]["constraint-dependencies"] == ["b<2"]
     assert "constraint" not in uv_project.render_uv_project(env, index=CU121)
+
+
+def test_a_project_s_range_limits_what_others_bring_unless_a_version_is_asked_for(env: Environment) -> None:
+    rows = (Recommendation(component="b", says="<2", by="requirements.txt"),)
+    ranged = replace(env, service=replace(env.service, recommends=rows))
+    upstreams = [upstream("a", "-c c<3")]
+    assert uv_project.resolution_constraints(ranged, upstreams) == ("c<3", "b<2")
+    assert uv_project.resolution_constraints(ranged, upstreams, ["b"]) == ("c<3", "b<2")
+    assert uv_project.resolution_constraints(ranged, upstreams, ["B>=2"]) == ("c<3",)
 
 
 def test_what_a_source_asks_for_is_in_a_layer_of_its_own(env: Environment, artifact: Artifacts) -> None:

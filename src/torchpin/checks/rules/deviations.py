@@ -12,10 +12,12 @@ from torchpin.checks.registry import Ok, Unknown, check, finding, registered
 from torchpin.compat.overrides import overridden_version, overrides, requirements_on, unread_requirers
 from torchpin.compat.project_requirements import (
     addition_command,
+    file_ranges,
     missing_packages_text,
     unmet_requirements,
 )
 from torchpin.compat.recommendations import (
+    applicable_recommendations,
     compute_deviations,
     is_undetermined,
     stale_reasons,
@@ -60,6 +62,7 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
         for deviation in compute_deviations(env, lock)
         if _recommendations_of_people(deviation, lock) and deviation.component not in missing
     ]
+    bounded = {canonicalize_name(requirement.name) for requirement, _ in file_ranges(env)}
     for deviation in deviations:
         if not deviation.reason:
             recommendations = ", ".join(
@@ -70,11 +73,17 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
                 env,
                 _reason_location(env, deviation.component),
                 f"{deviation.component} {deviation.used} deviates without a reason; recommended: {recommendations}",
+                help=_lock_help(env) if canonicalize_name(deviation.component) in bounded else "",
                 about=deviation.component,
                 evidence=_evidence(deviation.component),
                 level="warning",
             )
     yield from _check_followed(env, lock, deviations, missing)
+
+
+def _lock_help(env: Environment) -> str:
+    service = env.service.name
+    return f"run `invoke lock --service {service}`, which keeps to it; or explain under `reasons:` why not"
 
 
 def _recommendations_of_people(deviation: Deviation, lock: Lock | None) -> tuple[tuple[str, str], ...]:
@@ -108,7 +117,7 @@ def _check_followed(
     values = used_components(env, lock)
     recommended = {
         facts.gpu(recommendation.component) or canonicalize_name(recommendation.component): recommendation
-        for recommendation in env.service.recommends
+        for recommendation in applicable_recommendations(env, values)
         # a wheel is a file, no version: ABI001 checks it
         if not recommendation.says.endswith(".whl") and recommendation.component not in missing
     }

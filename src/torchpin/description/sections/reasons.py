@@ -25,7 +25,13 @@ RECOMMENDS = Items(
                 "component", "A package, a source, `Python`, `torch`, `CUDA` or `cuDNN`.", "accelerate"
             ),
             _sentence("says", "A version, a range, `2.5.x` or a tag.", '">=0.21"'),
-            _sentence("by", "Who recommends it.", "report", required=False, default="report"),
+            _sentence(
+                "by",
+                "Who recommends it. The range of a file, such as `requirements.txt`, bounds what locks take of a package that only others bring; `constraint of FILE` asks for nothing.",
+                "report",
+                required=False,
+                default="report",
+            ),
         )
     )
 )
