@@ -100,6 +100,7 @@ def draft_adoption(
     draft = render_draft(service, chosen, omitted)
     if not draft.text:
         return replace(adoption, missing=draft.missing, unpinned=unpinned)
+    omitted += draft.dropped
     steps = next_steps(service, chosen, omitted, left, copy_to=copy_to, is_locked=resolved_later)
     text = reduce(file_columns, inline, draft.text)
     return replace(

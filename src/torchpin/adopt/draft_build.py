@@ -83,7 +83,7 @@ def draft_build(project: Project, file: str, folder: ProjectFolder, answers: Dra
         build = replace(build, missing=build.missing or missing)
     if build.missing:
         return build
-    run = _run(project, file, stage, packages.omitted) if stage else Run()
+    run = _run(project, file, packages.omitted) if stage else Run()
     files = _files(project, file, folder, packages, run) if file else ()
     return replace(
         build,
@@ -186,11 +186,11 @@ def _place(value: DrawnValue) -> str:
     return f"{value.location}: " if value.location else ""
 
 
-def _run(project: Project, file: str, stage: Stage, omitted: list[str]) -> Run:
+def _run(project: Project, file: str, omitted: list[str]) -> Run:
     from torchpin.adopt.run_settings import run_settings
 
     text = project.texts[file]
-    run = without_secrets(run_settings(stage, image_environment(text), omitted), omitted)
+    run = without_secrets(run_settings(text, image_environment(text), omitted), omitted)
     user = final_user(text)
     if not user:
         return run

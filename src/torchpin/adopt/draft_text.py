@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchpin.adopt.draft_packages import MOST_LAYERS, MOST_PACKAGES
 from torchpin.adopt.draft_values import UNKNOWN
@@ -25,37 +27,58 @@ if TYPE_CHECKING:
 _MOST_OMITTED = 500  # lines of the opening comment: people read them
 _MOST_ADDED = 40  # packages that a command names; it is read, and copied
 _MOST_FURTHER = 10  # further Dockerfiles that are named
+_RUN_KEY = re.compile(r"\brun\.(command|env|ports|volumes|user)\b")
+_PLACE = re.compile(r"^\S+?:\d+:\d+: ")
+# What is left out of a draft that cannot be read back, one after another.
+_PARTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("how the image runs", {"run": Run()}),
+    ("its files", {"files": ()}),
+    ("its system packages", {"apt": ()}),
+    ("its sources and recommendations", {"sources": (), "recommends": ()}),
+)
 _PATHS = {"python": "python", "base": "base.image", "torch": "torch.version"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftText:
-    """`text`: "" where no part of the draft can be read back, and then `missing` says why."""
+    """`text`: "" where no part of the draft can be read back, and then `missing` says why; `dropped`: the parts that cannot."""
 
     text: str = ""
     missing: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 def render_draft(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> DraftText:
-    """The draft below a comment about it; parts that do not validate are dropped, one after another."""
+    """The draft below a comment about it; parts that do not validate are dropped, one after another, which the comment says."""
     unknown = _unknown_paths(chosen)
-    header = "\n".join(_header(service, chosen, omitted))
     missing = ""
-    for candidate in (
-        service,
-        replace(service, run=Run()),
-        replace(service, run=Run(), files=()),
-        replace(service, run=Run(), files=(), apt=()),
-        replace(service, run=Run(), files=(), apt=(), sources=(), recommends=()),
-    ):
+    dropped: list[str] = []
+    parts = iter(_PARTS)
+    while True:
         try:
-            read.read_services({candidate.file: write.to_yaml(candidate)})
+            read.read_services({service.file: write.to_yaml(service)})
         except InputError as error:
-            missing = missing or str(error)
+            reason = _PLACE.sub("", str(error).splitlines()[0])  # of a text that nobody sees
+            missing = missing or reason
+            part, values = _refused_setting(reason, service.run) or next(parts, ("", {}))
         else:
-            text = write.to_yaml(candidate, unknown=dict.fromkeys(unknown, UNKNOWN))
-            return DraftText(text=f"{header}\n{text}")
-    return DraftText(missing=missing)
+            header = "\n".join(_header(service, chosen, [*omitted, *dropped]))
+            text = write.to_yaml(service, unknown=dict.fromkeys(unknown, UNKNOWN))
+            return DraftText(text=f"{header}\n{text}", dropped=tuple(dropped))
+        if not part:
+            return DraftText(missing=missing)
+        if any(getattr(service, key) != value for key, value in values.items()):
+            dropped.append(f"{part}, since a description cannot hold it: {reason}")
+        service = replace(service, **values)
+
+
+def _refused_setting(reason: str, run: Run) -> tuple[str, Mapping[str, Any]] | None:
+    """The setting of `run` that an error names, and the settings without it."""
+    match = _RUN_KEY.search(reason)
+    value = getattr(Run(), match[1]) if match else None
+    if not match or getattr(run, match[1]) == value:
+        return None
+    return f"run.{match[1]}", {"run": replace(run, **{match[1]: value})}
 
 
 def _unknown_paths(chosen: ChosenBuilds) -> list[str]:
