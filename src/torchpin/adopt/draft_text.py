@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from torchpin.quantities import count
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.adopt.draft_build import DraftBuild
     from torchpin.adopt.draft_values import DrawnValue
@@ -75,10 +74,10 @@ def render_draft(service: Service, chosen: ChosenBuilds, omitted: Sequence[str])
 def _refused_setting(reason: str, run: Run) -> tuple[str, Mapping[str, Any]] | None:
     """The setting of `run` that an error names, and the settings without it."""
     match = _RUN_KEY.search(reason)
-    value = getattr(Run(), match[1]) if match else None
-    if not match or getattr(run, match[1]) == value:
+    if not match or getattr(run, match[1]) == getattr(Run(), match[1]):
         return None
-    return f"run.{match[1]}", {"run": replace(run, **{match[1]: value})}
+    without: Mapping[str, Any] = {match[1]: getattr(Run(), match[1])}
+    return f"run.{match[1]}", {"run": replace(run, **without)}
 
 
 def _unknown_paths(chosen: ChosenBuilds) -> list[str]:

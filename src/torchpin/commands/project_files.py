@@ -124,15 +124,18 @@ def _read_files(folder: Path, names: Iterable[str], result: FolderTexts) -> bool
 
 
 def _named_paths(texts: Iterable[str], unread: Mapping[str, list[str]]) -> set[str]:
-    """The files that texts name, by the longest same end of their paths, whatever they are called."""
+    """The files that texts name, whatever they are called: those whose paths have the longest same end first.
+
+    Which of them a path in an image is depends on what is copied there.
+    """
     paths: set[str] = set()
     for name in {name for text in texts for name in named_files(text)}:
         parts = [part for part in name.split("/") if part not in {"", ".", ".."}]
         candidates = unread.get(parts[-1], []) if parts else []
-        lengths = {path: _same_end(path.split("/"), parts) for path in candidates}
-        longest = max(lengths.values(), default=0)
-        same = [path for path, length in lengths.items() if length == longest]
-        paths.update(sorted(same, key=lambda path: (path.count("/"), path))[:_MOST_OF_A_NAME])
+        order = sorted(
+            candidates, key=lambda path: (-_same_end(path.split("/"), parts), path.count("/"), path)
+        )
+        paths.update(order[:_MOST_OF_A_NAME])
     return paths
 
 

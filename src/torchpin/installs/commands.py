@@ -11,6 +11,7 @@ from torchpin import facts
 from torchpin.installs.conda_installs import apt_install, conda_installs
 from torchpin.installs.project_files import (
     Project,
+    copied_text,
     find_file,
     pyproject_targets,
     requirement_lines,
@@ -68,8 +69,9 @@ _RUNNER_VALUES = {
     "--project",
 }
 _WITHOUT_PROJECT = {"--no-project", "--no-sync", "--script", "-s", "--isolated"}  # of `uv run`
+# The files that pip reads, in its order.
 _PIP_CONFIGS = (
-    "/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/root/.config/pip/pip.conf", "/root/.pip/pip.conf",
+    "/etc/xdg/pip/pip.conf", "/etc/pip.conf", "/root/.pip/pip.conf", "/root/.config/pip/pip.conf",
 )  # fmt: skip
 
 
@@ -111,7 +113,7 @@ def parse_installs(upstream: Project, run: RunCommand) -> tuple[InstallCommand, 
 
 
 def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
-    state = _InstallState(config=_copied_config(upstream))
+    state = _InstallState()
     target = marker_target(upstream, file)
     for run in run_commands(upstream, file):
         if run.instruction is not state.instruction:
@@ -127,7 +129,7 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
             project=upstream,
             run=run,
             settings=settings,
-            config=state.config,
+            config=_copied_config(upstream, run, settings) | state.config if _behind_pip(argv) else {},
             target=target,
         )
         steps = tuple(_parse_steps(context, argv))
@@ -147,13 +149,14 @@ def _variables(run: RunCommand) -> dict[str, Setting]:
     }
 
 
-def _copied_config(upstream: Project) -> dict[str, Setting]:
-    """What a pip.conf of the project says, where its name is that of a file that pip reads."""
-    path = next(
-        (path for path in _PIP_CONFIGS for path in [upstream.paths.get(path.lstrip("/"), "")] if path), ""
-    )
-    path = path or upstream.paths.get("pip.conf", "")
-    return read_pip_config(path, upstream.texts[path]) if path else {}
+def _copied_config(upstream: Project, run: RunCommand, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """What the files say that pip reads its configuration from, later ones before earlier ones."""
+    named = settings.get("PIP_CONFIG_FILE")
+    config: dict[str, Setting] = {}
+    for name in (*_PIP_CONFIGS, *([named.value] if named else [])):
+        if text := copied_text(upstream, name, run):
+            config |= read_pip_config(*text)
+    return config
 
 
 def marker_target(upstream: Project, file: str) -> MarkerTarget:

@@ -11,6 +11,7 @@ from torchpin.project.included_files import read_requirement_file
 from torchpin.project.pyproject import PythonProject, read_pyproject
 from torchpin.project.requirement import LONGEST_REQUIREMENT, InstallTarget, parse_target
 from torchpin.project.secret_values import hide_secret
+from torchpin.project.text import PlacedText
 
 _DEEPEST = 40  # folders of a path that are compared
 
@@ -74,6 +75,16 @@ def find_file(project: Project, name: str, run: RunCommand | None = None) -> str
         path = local if local in project.texts else project.paths.get(end)
         if path:
             return path
+    return None
+
+
+def copied_text(project: Project, name: str, run: RunCommand) -> tuple[str, PlacedText] | None:
+    """The file of a text that lies at a path inside an image, and the text; None where nothing that is known was put there."""
+    for file in (run.files.find(name) if run.files else ()) or ():
+        if file.heredoc:
+            return run.file, file.heredoc.content
+        if file.path in project.texts and not file.left_out:
+            return file.path, PlacedText.of_text(project.texts[file.path])
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torchpin.installs.project_files import (
+    copied_text,
     find_file,
     heredoc_rows,
     hidden_target,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 
 # Flags under which what is installed and satisfies does not stay.
+_UV_CONFIGS = ("/root/.config/uv/uv.toml", "/etc/xdg/uv/uv.toml", "/etc/uv/uv.toml")
 _REPLACING = frozenset({"-U", "--upgrade", "--force-reinstall", "--reinstall", "-I", "--ignore-installed"})
 
 
@@ -83,7 +85,8 @@ def pip_install(context: InstallContext, argv: Sequence[Argument], program: Prog
     arguments = parse_arguments(argv, hidden=HIDDEN)
     collected = Collected()
     if program == "uv":
-        _add_uv_settings(context, collected)
+        config = arguments.last("config-file")
+        _add_uv_settings(context, collected, config.text if config else "")
     for word in arguments.targets:
         _add_target(context, collected, hidden_target(word.text, word.location), is_uv=program == "uv")
     for word in arguments.values("editable"):
@@ -143,8 +146,31 @@ def _add_constraints_of_variables(context: InstallContext, collected: Collected,
         _add_constraints(context, collected, name, collected.constraints)
 
 
-def _add_uv_settings(context: InstallContext, collected: Collected) -> None:
-    """uv's settings that hold in a folder: of uv.toml, else of pyproject.toml, whose table then counts for nothing."""
+def _add_uv_settings(context: InstallContext, collected: Collected, config: str = "") -> None:
+    """uv's settings that hold in a folder, before those of the user and the system; a file that is named stands for all.
+
+    `config`: that of `--config-file`. What is named and is not in the project counts for nothing.
+    """
+    setting = context.settings.get("UV_CONFIG_FILE")
+    named = config or (setting.value if setting else "")
+    if named:
+        _add_uv_file(context, collected, named)
+        return
+    _add_uv_settings_of_folder(context, collected)
+    for name in _UV_CONFIGS:
+        _add_uv_file(context, collected, name)
+
+
+def _add_uv_file(context: InstallContext, collected: Collected, name: str) -> None:
+    if text := copied_text(context.project, name, context.run):
+        file, content = text
+        toml = TomlFile(file, "\n" * (content.place(0).line - 1) + content.text)
+        collected.uv.append(read_uv_settings(toml))
+        collected.problems += toml.problems
+
+
+def _add_uv_settings_of_folder(context: InstallContext, collected: Collected) -> None:
+    """Those of uv.toml, else of pyproject.toml, whose table then counts for nothing."""
     path = context.find("uv.toml")
     if path:
         toml = TomlFile(path, context.project.texts[path])

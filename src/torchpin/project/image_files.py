@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin.project.docker_words import split_words
+from torchpin.project.dockerfile import Heredoc
 from torchpin.project.stages import find_stage, mount_options
 from torchpin.project.text import PlacedText
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from torchpin.project.build_steps import BuildStep
-    from torchpin.project.dockerfile import Heredoc
+    from torchpin.project.shell.values import WrittenFile
     from torchpin.project.stages import Stage
 
 _MOST_ORIGINS = 50  # copies from stage to stage that one path is followed through
@@ -181,6 +182,17 @@ class ImageFiles:
         else:
             return view
         self._add(view.stage, copy)
+        return replace(view, count=len(self._copies[view.stage]))
+
+    def write(self, view: ImageView, file: WrittenFile) -> ImageView:
+        """The view behind a command of a RUN that writes a file."""
+        path = _joined(view.folder, file.path)
+        earlier = view.find(path) if file.appends else ()
+        texts = [row.heredoc.content for row in earlier or () if row.heredoc]
+        if file.appends and (earlier is None or len(texts) < len(earlier)):
+            return view  # it lengthens a file of the project, or one that nobody here has
+        heredoc = Heredoc(name=posixpath.basename(path), content=PlacedText.joined((*texts[:1], file.text)))
+        self._add(view.stage, _Copy(sources=(), target=path, is_folder=False, heredocs=(heredoc,)))
         return replace(view, count=len(self._copies[view.stage]))
 
     def _add(self, stage: int, copy: _Copy) -> None:

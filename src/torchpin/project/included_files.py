@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from torchpin.model import Position
 
 # Names of lists in the text of a Dockerfile, and whatever stands behind an option that reads a file.
-_LIST_SUFFIX = re.compile(r"(?<=[\w-])\.(?:txt|in|pip|ya?ml|toml|lock|conf)\b", re.ASCII)
+_SUFFIXES = "txt|in|pip|ya?ml|toml|lock|conf|cfg|ini"
+_LIST_SUFFIX = re.compile(rf"(?<=[\w-])\.(?:{_SUFFIXES})\b", re.ASCII)
 _OTHER_CHARACTER = re.compile(r"[^\w.@/-]", re.ASCII)
 _LONGEST_NAME = 200  # characters
-_QUOTED_NAME = re.compile(r"[\"'](?P<name>[^\"'\n]{1,200}\.(?:txt|in|pip|ya?ml|toml|lock|conf))[\"']")
+_QUOTED_NAME = re.compile(rf"[\"'](?P<name>[^\"'\n]{{1,200}}\.(?:{_SUFFIXES}))[\"']")
+# What a COPY gives such a name.
+_COPIED_NAME = re.compile(
+    rf"^[ \t]*(?:COPY|ADD)[ \t]+(?:--\S{{1,200}}[ \t]+){{0,5}}(?P<name>[\w.@/-]{{1,200}})[ \t]+\S{{1,200}}\.(?:{_SUFFIXES})[ \t]*$",
+    re.ASCII | re.MULTILINE | re.IGNORECASE,
+)
 _FILE_OPTION = re.compile(
     r"(?:^|\s)(?:-[rcf]|--(?:requirements?|constraints?|overrides?|file))(?:[ \t=]+|(?<=-[rcf]))[\"']?(?P<name>[\w.@/-]{1,200})",
     re.ASCII | re.MULTILINE,
@@ -52,6 +58,7 @@ def named_files(text: str) -> set[str]:
         *(match["name"] for match in _QUOTED_NAME.finditer(text)),
         *(_name_before(text, match.end()) for match in _LIST_SUFFIX.finditer(text)),
         *(match["name"] for match in _FILE_OPTION.finditer(text)),
+        *(match["name"] for match in _COPIED_NAME.finditer(text)),
     }
 
 

@@ -11,11 +11,14 @@ import configparser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from torchpin.project.secret_values import hide_secret
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from torchpin.project.pip_arguments import Argument, PipArguments
     from torchpin.project.requirement_file import FileOption
+    from torchpin.project.text import PlacedText
     from torchpin.project.uv_settings import UvSettings
 
 IndexKind = Literal["default", "extra", "links"]
@@ -274,20 +277,18 @@ def _is_on(setting: Setting | None) -> bool:
     return setting is not None and setting.value.strip().lower() in {"1", "true", "yes", "on", "y", "t"}
 
 
-def read_pip_config(file: str, text: str) -> dict[str, Setting]:
+def read_pip_config(file: str, text: PlacedText) -> dict[str, Setting]:
     """The keys of a pip.conf that concern `pip install`, with their places; a file that cannot be read has none."""
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(text)
+        parser.read_string(text.text)
     except (configparser.Error, RecursionError):
         return {}
-    lines = text.split("\n")
+    lines = [(line.strip().replace("_", "-"), place.line) for line, place in text.lines()]
     settings: dict[str, Setting] = {}
     for section in ("global", "install"):
         for key, value in parser.items(section) if parser.has_section(section) else ():
             name = key.replace("_", "-")
-            line = next(
-                (n for n, row in enumerate(lines, 1) if row.strip().replace("_", "-").startswith(name)), 1
-            )
-            settings[name] = Setting(value, f"{file}:{line}:1")
+            line = next((number for row, number in lines if row.startswith(name)), text.place(0).line)
+            settings[name] = Setting(hide_secret(value), f"{file}:{line}:1")
     return settings

@@ -145,6 +145,8 @@ def _step_commands(
             settings=step.variables.settings,
         )
         view = files.follow(view, command.texts)
+        if command.writes and not command.file:  # a script of the project has other places
+            view = files.write(view, command.writes)
 
 
 def _following(commands: Sequence[ShellCommand]) -> list[ShellCommand | None]:

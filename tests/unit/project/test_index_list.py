@@ -7,6 +7,7 @@ from torchpin.project.index_list import IndexList, Setting, pip_indexes, read_pi
 from torchpin.project.pip_arguments import Argument, PipArguments, parse_arguments
 from torchpin.project.pyproject import read_pyproject
 from torchpin.project.requirement_file import FileOption
+from torchpin.project.text import PlacedText
 
 A, B, C, D = (f"https://{name}.example/simple" for name in "abcd")
 
@@ -100,7 +101,7 @@ def test_the_strategy_and_the_torch_backend_of_uv() -> None:
 
 def test_pip_s_configuration_is_read_with_its_places() -> None:
     text = f"[global]\nextra-index-url = {A}\n    {B}\n[install]\nno-index = true\n[list]\nformat = columns\n"
-    config = read_pip_config("pip.conf", text)
+    config = read_pip_config("pip.conf", PlacedText.of_text(text))
     assert config == {
         "extra-index-url": Setting(f"{A}\n{B}", "pip.conf:2:1"),
         "no-index": Setting("true", "pip.conf:5:1"),
@@ -109,4 +110,4 @@ def test_pip_s_configuration_is_read_with_its_places() -> None:
         ("extra", A),
         ("extra", B),
     ]
-    assert read_pip_config("pip.conf", "[[[ no section\nx") == {}
+    assert read_pip_config("pip.conf", PlacedText.of_text("[[[ no section\nx")) == {}

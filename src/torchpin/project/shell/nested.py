@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin.project.shell.simple_commands import CommandReader
 from torchpin.project.shell.state import ShellState
-from torchpin.project.shell.values import ShellCommand, Status
+from torchpin.project.shell.values import ScriptFile, ShellCommand, Status
 from torchpin.project.text import PlacedText
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torchpin.project.shell.state import ShellFunction
     from torchpin.project.shell.values import ShellWord
     from torchpin.project.shell.words import ExpandedWord
-    from torchpin.project.text import Place
 
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh"}
 _INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)((?:[ \t]+\S+)*)")
@@ -94,8 +93,8 @@ class NestedReader(CommandReader):
             return self._call(command, function)
         if name == "eval":
             return self._eval(command, values)
-        file = script_file(command) if self.find_script else ""
-        if file:
+        file = script_file(command)
+        if file and (self.find_script or self.path_here(file) in self.written_files):
             return self._run_file(command, file)
         if posixpath.basename(name) in SHELLS:
             return self._run_shell(command, values)
@@ -176,7 +175,7 @@ class NestedReader(CommandReader):
 
     def _run_file(self, command: ShellCommand, name: str) -> Status:
         """Reads a script of the project where it is run; one that is sourced in the state that there is."""
-        script = self.find_script(name, self.state.folder) if self.find_script else None
+        script = self._find_script(name)
         is_sourced = command.texts[0] in {".", "source"}
         if script is None:
             if (
@@ -210,6 +209,13 @@ class NestedReader(CommandReader):
         finally:
             self.file, self.context = outer, outer_context
 
+    def _find_script(self, name: str) -> ScriptFile | None:
+        """A script that was written before, or lies in the project."""
+        path = self.path_here(name)
+        if path in self.written_files:
+            return ScriptFile(self.file, self.written_files[path])
+        return self.find_script(name, self.state.folder) if self.find_script else None
+
     def _run_sourced(self, text: PlacedText) -> Status:
         status = self.run_script(text)
         self.state.left = "" if self.state.left == "return" else self.state.left
@@ -219,16 +225,8 @@ class NestedReader(CommandReader):
         """What a shell without a script reads: its heredoc, or what is piped into it; None for what cannot be told."""
         for redirect in reversed(command.redirects):
             if redirect.operator in {"<<", "<<-"}:
-                return self._document(redirect.place)
+                return self.document(redirect.place)
             if redirect.operator[0] == "<":
                 return PlacedText.at(redirect.body, redirect.place) if redirect.body else None
         stdin = self.context.stdin
         return None if stdin is None else PlacedText.at(stdin, command.place)
-
-    def _document(self, place: Place) -> PlacedText | None:
-        """The heredoc whose redirection stands at a place, filled in where it is expanded."""
-        document = self.documents.get(place)
-        if document is None or not document.expands:
-            return document.body if document else None
-        words = self.words_of(document.body)
-        return words.placed(words.body())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from torchpin.project.shell.conditions import Operand
 from torchpin.project.shell.prefixes import strip_prefixes
 from torchpin.project.shell.reader import ShellReader
 from torchpin.project.shell.values import Redirect, ShellCommand, ShellWord, Status
+from torchpin.project.shell.written_files import written_file
+from torchpin.project.text import PlacedText
 from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
     from torchpin.project.shell.state import Value
+    from torchpin.project.shell.values import WrittenFile
     from torchpin.project.shell.words import ExpandedWord
+    from torchpin.project.text import Place
 
 _REDIRECTION = re.compile(r"&>>|&>|>>|>&-|<&-|>&|<&|>\||>|<")
 _KEYED = re.compile(r"\[[^]]*\]\+?=")  # an element of an array with its index
@@ -165,8 +170,36 @@ class CommandReader(ShellReader):
             substitution=context.level > 0,
             file=self.file,
         )
+        command = replace(command, writes=self._write(command))
         self.add(without_secrets(command))
         return command
+
+    def _write(self, command: ShellCommand) -> WrittenFile | None:
+        """What a command writes to a file, which is kept for those that run it."""
+        if self.context.runs is False or not (command.redirects or command.texts[:1] == ("tee",)):
+            return None
+        file = written_file(command, self.document, self.known_outputs, self.context.stdin)
+        path = file and self.path_here(file.path)
+        if file and path:
+            earlier = self.written_files.get(path) if file.appends else None
+            self.written_files[path] = PlacedText.joined((earlier, file.text)) if earlier else file.text
+            self.budget.fill_in(len(self.written_files[path].text))
+        return file
+
+    def path_here(self, name: str) -> str | None:
+        """A path as it is for the script, absolute or relative to where it starts; None where that cannot be told."""
+        folder = self.state.folder
+        if folder is None and not name.startswith("/"):
+            return None
+        return posixpath.normpath(posixpath.join(folder or ".", name))
+
+    def document(self, place: Place) -> PlacedText | None:
+        """The heredoc whose redirection stands at a place, filled in where it is expanded."""
+        document = self.documents.get(place)
+        if document is None or not document.expands:
+            return document.body if document else None
+        words = self.words_of(document.body)
+        return words.placed(words.body())
 
     def _run_effect(self, command: ShellCommand, values: Sequence[ExpandedWord]) -> Status:
         """What a command does to the shell, or the script that it runs."""

@@ -57,6 +57,14 @@ class Redirect:
     body: str | None = None
 
 
+class WrittenFile(NamedTuple):
+    """What a command writes to a file, at its end where it `appends`; `path`: relative to the folder of the command."""
+
+    path: str
+    text: PlacedText
+    appends: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShellCommand:
     """A simple command, in the form in which it runs: without `sudo`, `env` and other commands that only start it.
@@ -80,6 +88,7 @@ class ShellCommand:
     prefixes: tuple[str, ...] = ()  # the commands that start it: sudo, env, xargs
     substitution: bool = False  # whether it stands in `$(…)` or `<(…)`
     file: str = ""  # the script that it stands in, "" for the text itself
+    writes: WrittenFile | None = None  # where its words tell it
 
     @property
     def line(self) -> int:
