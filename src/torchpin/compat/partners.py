@@ -120,6 +120,13 @@ def _is_outdated_promise(name: str, version: Version, row: Partner, torch: Versi
     )
 
 
+def fitting_version(name: str, torch: Version, version: Version) -> Version:
+    """A version that was chosen without regard to torch, or the best that goes with torch where it is known not to."""
+    row = partner_row(name, version)
+    best = best_choice(name, torch) if row and goes_with(row, torch) is False else None
+    return best.version if best else version
+
+
 def best_choice(name: str, torch: Version, current: Version | None = None) -> Choice | None:
     """The version of a partner for a torch: the current one where it goes with it, else the best; None: none is known."""
     row = partner_row(name, current) if current else None

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin.compat.family import channel_names, layer_members, needs_companion
+from torchpin.compat.partners import fitting_version
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError, ToolError
@@ -135,8 +136,8 @@ def _resolve_family(
 ) -> tuple[Resolvable, list[LocatedArtifact], frozenset[str]]:
     """Resolve an environment, and again where other packages bring members of torch's family: those come from the channel.
 
-    They keep the version of the first resolution: torch decides it, and not every version of a channel can be read. Gives
-    the resolved project, the selected files, and the names of these members. Raises InputError where the base image would
+    They keep the version of the first resolution, which torch decides, unless it is known to be for another torch: not every
+    version names one, and not every version of a channel can be read. Gives the resolved project, the selected files, and the names of these members. Raises InputError where the base image would
     have to have them.
     """
     env = project.env
@@ -166,7 +167,8 @@ def _resolve_family(
         brought = ({*versions} & channel_names(env)) - required - {*members}
         if not brought:
             return project, files, frozenset({*members} - of_sources)
-        members |= {name: versions[name] for name in brought}
+        torch = env.service.torch.version
+        members |= {name: str(fitting_version(name, torch, Version(versions[name]))) for name in brought}
 
 
 def _as_on_pypi(package: Artifact) -> Artifact:

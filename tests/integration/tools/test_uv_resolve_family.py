@@ -66,7 +66,7 @@ CHANNELS = {
     "pypi": {
         "torch": [stub("torch", "2.5.1"), stub("torch", "2.6.0")],
         "torchvision": [stub("torchvision", "0.20.1", *PIN), stub("torchvision", "0.21.0", "torch==2.6.0")],
-        "torchaudio": [stub("torchaudio", "2.5.1", *PIN)],
+        "torchaudio": [stub("torchaudio", "2.5.1", *PIN), stub("torchaudio", "2.11.0")],
         "torchtext": [stub("torchtext", "0.18.0", "torch>=2.3.0")],
         "pinner": [stub("pinner", "1.0", "helper==1.0")],
         "helper": [stub("helper", "1.0"), stub("helper", "2.0")],
