@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torchpin.project.install import InstallCommand
     from torchpin.project.lock_file import LockedPackage, LockFile
     from torchpin.project.requirement import Origin
-    from torchpin.project.requirement_file import FileRequirement
+    from torchpin.project.requirement_file import FileRequirement, Row
     from torchpin.project.runs import RunCommand, UnreadRun
 
 
@@ -48,6 +48,7 @@ class Project:
         default_factory=dict, repr=False, compare=False
     )  # by the identity of their commands in `runs`: several may stand at one place
     rows: dict[tuple[str, bool], RequirementRows] = field(default_factory=dict, repr=False, compare=False)
+    parsed_rows: dict[str, tuple[Row, ...]] = field(default_factory=dict, repr=False, compare=False)
     lines: dict[str, tuple[InstallTarget | tuple[str, str], ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -116,6 +117,7 @@ def requirement_rows(project: Project, path: str, *, is_constraint: bool = False
             texts=project.texts,
             find=lambda name, file: find_included(project, name, file),
             is_constraint=is_constraint,
+            parsed=project.parsed_rows,
         )
     return project.rows[key]
 

@@ -73,9 +73,13 @@ def read_requirement_file(
     find: Callable[[str, str], str | None],
     variables: Mapping[str, str] | None = None,
     is_constraint: bool = False,
+    parsed: dict[str, tuple[Row, ...]] | None = None,
 ) -> RequirementRows:
-    """A file with those that it includes, each read once. `find`: the path of a name in a file, None where there is none."""
-    reading = _Collector(texts, find, variables or {})
+    """A file with those that it includes, each read once. `find`: the path of a name in a file, None where there is none.
+
+    `parsed`: the rows of single files by path, kept from one call to the next for the same texts and variables.
+    """
+    reading = _Collector(texts, find, variables or {}, {} if parsed is None else parsed)
     reading.read(path, is_constraint=is_constraint)
     return RequirementRows(
         requirements=tuple(reading.requirements),
@@ -94,8 +98,9 @@ class _Collector:
         texts: Mapping[str, str],
         find: Callable[[str, str], str | None],
         variables: Mapping[str, str],
+        parsed: dict[str, tuple[Row, ...]],
     ) -> None:
-        self._texts, self._find, self._variables = texts, find, variables
+        self._texts, self._find, self._variables, self._parsed = texts, find, variables, parsed
         self.requirements: list[FileRequirement] = []
         self.options: list[FileOption] = []
         self.missing: list[MissingFile] = []
@@ -122,7 +127,9 @@ class _Collector:
                 self.options.append(row)
 
     def _rows(self, path: str) -> Iterator[Row]:
-        return parse_rows(self._texts.get(path, ""), path, self._variables)
+        if path not in self._parsed:
+            self._parsed[path] = tuple(parse_rows(self._texts.get(path, ""), path, self._variables))
+        return iter(self._parsed[path])
 
     def _included(self, row: FileOption, is_constraint: bool) -> tuple[bool, Iterator[Row]] | None:
         path = self._find(row.value, row.position.file)

@@ -17,7 +17,7 @@ from torchpin.project.stages import parse_stages
 from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torchpin.installs.commands import InstallCommand, Project
     from torchpin.model import Finding
@@ -163,14 +163,16 @@ class _Place:
 def _unpinned_clones(project: Project, file: str) -> Iterator[Finding]:
     """Clones of the newest commit, or of a branch that moves, without a checkout of something fixed later on."""
     places = list(_git_places(project, file))
+    last_fixed = _last_fixed_checkouts(places)
     for number, place in enumerate(places):
         texts = place.run.command.texts
         if texts[:2] != ("git", "clone"):
             continue
         url = next((word for word in texts[2:] if not word.startswith("-") and "/" in word), "a repository")
         ref = _option_value(texts, ("-b", "--branch", "--revision"))
-        if (ref and not _floats(ref)) or _is_fixed_later(
-            place, places[number + 1 :], _clone_folder(texts, url)
+        homes = (_clone_folder(texts, url), place.run.instruction.line)
+        if (ref and not _floats(ref)) or any(
+            last_fixed.get((place.stage, home), -1) > number for home in homes
         ):
             continue
         message = (
@@ -230,18 +232,16 @@ def _clone_folder(texts: tuple[str, ...], url: str) -> str:
     return posixpath.basename((named or url).rstrip("/")).removesuffix(".git")
 
 
-def _is_fixed_later(clone: _Place, later: list[_Place], folder: str) -> bool:
-    """Whether a later command checks out something that does not move: in the clone's folder, or in the same RUN."""
-    for place in later:
+def _last_fixed_checkouts(places: Sequence[_Place]) -> dict[tuple[int, str | int], int]:
+    """The number of the last place that checks out something that does not move, by its stage and folder or line of its RUN."""
+    last: dict[tuple[int, str | int], int] = {}
+    for number, place in enumerate(places):
         words = [word for word in place.run.command.texts[1:] if word != "-C"]
         verb = next((word for word in words if word in {"checkout", "switch", "reset"}), "")
-        if not verb or place.stage != clone.stage:
-            continue
-        refs = [word for word in words[words.index(verb) + 1 :] if not word.startswith("-")]
-        is_same_run = place.run.instruction.line == clone.run.instruction.line
-        if refs and not _floats(refs[-1]) and (place.folder == folder or is_same_run):
-            return True
-    return False
+        refs = [word for word in words[words.index(verb) + 1 :] if not word.startswith("-")] if verb else []
+        if refs and not _floats(refs[-1]):
+            last[place.stage, place.folder] = last[place.stage, place.run.instruction.line] = number
+    return last
 
 
 def _option_value(texts: tuple[str, ...], names: tuple[str, ...]) -> str:
