@@ -76,8 +76,10 @@ def _measure(side: str, data: Path, folder: Path) -> Row:
             run_command((*command, "--push"), cwd=project, env=environ)
             stored.append(_stored_bytes(folder / "registry"))
     more = ", ".join(
-        f"{service} {(after - before) / 1e6:,.0f} MB more"
-        for service, before, after in zip([*SERVICES][1:], stored, stored[1:], strict=False)
+        f"{service} {sample.wall:.1f} s and {(after - before) / 1e6:,.0f} MB more"
+        for service, sample, before, after in zip(
+            [*SERVICES][1:], samples[1:], stored, stored[1:], strict=False
+        )
     )
     limit = [Aim(side=FURTHER, other=FIRST, limit=0.1)] if side == ASSEMBLED else []
     return Row(
