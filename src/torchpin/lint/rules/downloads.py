@@ -63,7 +63,7 @@ def unverified_program(project: Project) -> Iterator[Finding]:
             elif program in _SHELLS and _run_file(program, texts) in downloaded:
                 earlier, address = downloaded.pop(_run_file(program, texts))
                 yield _finding(earlier, address, program)
-            elif program in _SHELLS and any(_SUBSTITUTED.search(text) for text in texts[1:]):
+            elif program in {*_INTERPRETERS, "eval"} and any(_SUBSTITUTED.search(text) for text in texts[1:]):
                 yield _finding(run, _address(re.split(r"[\s\"')]", " ".join(texts[1:]))), program)
             else:
                 name = _run_file(program, texts)

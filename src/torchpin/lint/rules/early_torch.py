@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
 from torchpin import facts
-from torchpin.facts.measured import measured_releases, measured_requirements
-from torchpin.facts.versions import is_version
 from torchpin.lint.registry import (
-    TORCH_FAMILY,
     build_finding,
     exact_version,
     others_text,
     package_name,
     register_rule,
 )
-from torchpin.lint.resolutions import applies, stage_steps
-from torchpin.lint.rules.torch_steps import FORCING, UPGRADING, family_targets
+from torchpin.lint.resolutions import stage_steps
+from torchpin.lint.rules.torch_steps import family_targets
+from torchpin.lint.torch_requirers import FORCING, UPGRADING, bringing_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
+    from torchpin.installs.commands import InstallTarget, Project
     from torchpin.lint.resolutions import StageSteps
     from torchpin.model import Finding
 
@@ -93,7 +88,7 @@ def _add_early_torch(steps: StageSteps, early_by_torch: dict[str, _EarlyTorch]) 
             continue
         torch = next((target for target in family_targets(step) if package_name(target) == "torch"), None)
         if torch is None:
-            early += _bringing_torch(step)
+            early += bringing_torch(step)
             continue
         if not step.index or not early:
             return
@@ -102,26 +97,3 @@ def _add_early_torch(steps: StageSteps, early_by_torch: dict[str, _EarlyTorch]) 
         for target in early:
             early_torch.targets.setdefault(target.location, target)
         return
-
-
-def _bringing_torch(step: InstallCommand) -> list[InstallTarget]:
-    """The packages of a step that require torch, where it is resolved from PyPI."""
-    if step.no_deps or step.index:
-        return []
-    return [
-        target
-        for target in step.targets
-        if target.requirement
-        and applies(target)
-        and (package_name(target) in TORCH_FAMILY or _requires_torch(target))
-    ]
-
-
-def _requires_torch(target: InstallTarget) -> bool:
-    """Whether the METADATA of a package require torch: those of its pin, of its newest measured release where it has none."""
-    name, pin = package_name(target), exact_version(target)
-    releases = measured_releases(name)
-    if not releases:
-        return False
-    version = Version(pin if is_version(pin) else releases[-1])
-    return any(re.match(r"torch(?![\w.-])", line) for line in measured_requirements(name, version))

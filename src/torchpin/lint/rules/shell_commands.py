@@ -144,7 +144,8 @@ def _hiding(run: RunCommand, program: str, *, pipefail: bool, tolerant: bool) ->
     follows = run.following.texts if run.following else ()
     operator = run.command.operator
     is_swallowed = operator == "||" and follows[:1] and follows[0] in _NO_OP_COMMANDS
-    if is_swallowed or (operator == ";" and follows[:2] == ("exit", "0")):
+    is_covered = operator == ";" and follows[:2] in {("exit", "0"), ("true",), (":",)}
+    if is_swallowed or (is_covered and run.command.ignored_by):  # not where `set -e` ends the script before
         return f"`{operator} {' '.join(follows[:2])}`"
     if operator in {"|", "|&"} and follows and not pipefail and _BUILDING_PROGRAMS.match(program):
         return f"`{operator} {follows[0]}`, since the shell has no pipefail"

@@ -26,6 +26,7 @@ from torchpin.lint.registry import (
 )
 from torchpin.lint.resolutions import applies, edited_files, stage_steps
 from torchpin.lint.stage_python import makes_environment
+from torchpin.lint.torch_requirers import FORCING, UPGRADING, bringing_torch, renewing_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
 
-UPGRADING = {"--upgrade", "-U"}
-FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 _CONDA = re.compile(
     r"(?:[\w-]+::)?(?P<name>pytorch|torchvision|torchaudio)(?:=+(?P<version>[\d.]+))?(?:=.*)?"
 )
@@ -164,7 +163,8 @@ def _replacements(
             if installed.origin and not is_from_channel and not _is_satisfied(target, installed, options):
                 without_index.setdefault(installed.origin, {}).setdefault(target.location, target)
         if not step.no_deps and not _names_torch(step):
-            yield from _packages_pinning_torch(step, installed)
+            pinning = [*_packages_pinning_torch(step, installed)]
+            yield from pinning or _renewed_torch(run, step, installed)
         _add_step(installed, step)
 
 
@@ -231,6 +231,22 @@ def _is_satisfied(target: InstallTarget, installed: _Installed, options: set[str
         clause.operator in {">=", ">", "!="} and not (is_torch and Version(clause.version) > newest)
         for clause in specifier
     )
+
+
+def _renewed_torch(run: RunCommand, step: InstallCommand, installed: _Installed) -> Iterator[Finding]:
+    """A package whose torch is chosen anew, though the one that is there satisfies."""
+    option = renewing_option(step, run.command.texts)
+    is_chosen = installed.torch is not None or (installed.origin and installed.channel not in {"", "pypi"})
+    target = next(iter(bringing_torch(step) if option and is_chosen else ()), None)
+    if target:
+        yield build_finding(
+            "ADO003",
+            target.location,
+            f"`{target.text}` requires torch, which `{option}` chooses anew: PyPI's newest replaces torch "
+            f"{installed.versions.get('torch', '')}".rstrip(),
+            help=f"leave out `{option}`, or pin torch in a constraints file (`-c`) for this step",
+            about=package_name(target),
+        )
 
 
 def _packages_pinning_torch(step: InstallCommand, installed: _Installed) -> Iterator[Finding]:
