@@ -67,6 +67,10 @@ def description_path(service: str) -> str:
     return f"{SERVICES}/{service}/service.yaml"
 
 
+def is_description(path: str) -> bool:
+    return path.startswith(f"{SERVICES}/") and path.endswith("/service.yaml")
+
+
 def smoke_path(service: str) -> str:
     """The script that an image runs at the end of its build, to use what it holds."""
     return f"{SERVICES}/{service}/smoke.py"

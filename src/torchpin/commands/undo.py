@@ -13,6 +13,7 @@ from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Outcome
 from torchpin.records import bump_log
+from torchpin.records.undo_edits import Reverted, revert
 from torchpin.records.undo_state import UndoState, parse_undo_state, render_undo_state, text_digest
 from torchpin.workspace import generated, workspace, writer
 from torchpin.workspace.bumps import read_bumps
@@ -134,9 +135,11 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
         if path != state.entry.file  # which a later step may have written
     ]
     known_records = _known_records(repo, edited)
-    edited = [path for path in edited if path not in known_records]
-    _require_generated(repo, edited, _record_edits(repo, state))
-    restored = {**before, state.entry.file: None}
+    described = _reverted_descriptions(repo, state, edited)
+    edited = [path for path in edited if path not in known_records and path not in described]
+    conflicts = [f"{path}:{line}" for path, row in described.items() for line in row.conflicts]
+    _require_generated(repo, edited, [*conflicts, *_record_edits(repo, state)])
+    restored = {**before, state.entry.file: None, **{path: row.text for path, row in described.items()}}
     to_generate = [path for path in before if path in edited or paths.is_document(path)]
     fresh_texts = _texts_without_update(repo, restored, to_generate)
     missing = [path for path in edited if path not in fresh_texts]
@@ -151,6 +154,26 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
         for path, text in fresh_texts.items()
         if text.rstrip("\n") != (before[path] or "").rstrip("\n")
     }
+
+
+def _reverted_descriptions(repo: Repository, state: UndoState, edited: Iterable[str]) -> dict[str, Reverted]:
+    """The edited descriptions without what the update wrote there; later edits of other lines stay.
+
+    Raises InputError where such a description could not be read.
+    """
+    texts = {path: repo.text(path) for path in edited if path in state.written}
+    reverted = {
+        path: revert(state.before[path] or "", state.written[path], text)
+        for path, text in texts.items()
+        if text is not None
+    }
+    try:
+        read.read_services({path: row.text for path, row in reverted.items() if not row.conflicts})
+    except InputError as error:
+        raise InputError(
+            f"edited since the update, and without it not valid:\n{error}\nrevert these edits, then undo the update"
+        ) from None
+    return reverted
 
 
 def _known_records(repo: Repository, files: Iterable[str]) -> set[str]:
@@ -299,7 +322,8 @@ def write_update_files(
         originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
         texts = {path: files.get(path, text) for path, text in originals.items()}
         after = {path: text_digest(text) for path, text in texts.items()}
-        state = UndoState(entry=entry, before=originals, after=after)
+        written = {path: text for path, text in files.items() if text and paths.is_description(path)}
+        state = UndoState(entry=entry, before=originals, after=after, written=written)
         oldest = _undoable(repo.root)[: -_MOST_UNDOABLE + 1]
         states = {
             **{paths.undo_path(name): None for name in oldest},

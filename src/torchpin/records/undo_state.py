@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,14 @@ class UndoState:
     """`entry`: the update's record, as torchpin last wrote it; its name says whose state this is.
 
     `before`: by path, the text of each file that the update may write; None where there was none. `after`: the digest of
-    what the update last wrote there.
+    what the update last wrote there. `written`: the text of each description that it wrote, from which its edits are told
+    from later ones.
     """
 
     entry: BumpEntry
     before: Mapping[str, str | None]
     after: Mapping[str, str | None]
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def is_written(self, path: str) -> bool:
         """Whether the update has changed a file."""
@@ -42,7 +44,8 @@ def text_digest(text: str | None) -> str | None:
 
 def render_undo_state(state: UndoState) -> str:
     entry = bump_log.render_entry(state.entry)
-    return json.dumps({"entry": entry, "before": {**state.before}, "after": {**state.after}}, indent=1) + "\n"
+    texts = {"before": {**state.before}, "after": {**state.after}, "written": {**state.written}}
+    return json.dumps({"entry": entry, **texts}, indent=1) + "\n"
 
 
 def parse_undo_state(name: str, text: str) -> UndoState:
@@ -51,10 +54,11 @@ def parse_undo_state(name: str, text: str) -> UndoState:
         document = parse_json(text)
         before, after = document["before"], document["after"]
         entry = bump_log.parse_entry(paths.bump_path(name), document["entry"])
-        texts = [text for text in (*before.values(), *after.values()) if text is not None]
+        written = document.get("written", {})  # older versions kept none
+        texts = [text for text in (*before.values(), *after.values(), *written.values()) if text is not None]
         paths_and_texts = "".join([*after, *texts])
         paths_and_texts.encode()  # raises ValueError for half of a surrogate pair
-        is_whole = {*before} <= {*after} and "\0" not in "".join(after)
+        is_whole = {*written} <= {*before} <= {*after} and "\0" not in "".join(after)
     except (ValueError, KeyError, TypeError, AttributeError, InputError):
         is_whole = False
     if not is_whole:
@@ -62,4 +66,4 @@ def parse_undo_state(name: str, text: str) -> UndoState:
             f"{paths.undo_path(name)} is damaged, or of another version of torchpin; restore the files with git, then remove it; "
             "nothing was changed"
         )
-    return UndoState(entry=entry, before=before, after=after)
+    return UndoState(entry=entry, before=before, after=after, written=written)

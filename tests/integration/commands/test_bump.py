@@ -342,13 +342,17 @@ def test_a_file_that_is_edited_meanwhile_is_kept(
 
 
 def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
-    run_bump(scratch, "toml==0.10.1")
     path = scratch.root / "services/lora/service.yaml"
-    path.write_text(path.read_text() + "# mine\n")
+    before = path.read_text()
+    run_bump(scratch, "toml==0.10.1")
+    path.write_text(path.read_text().replace("toml==0.10.1", "toml==0.10.1  # mine"))
     after = tree(scratch)
-    with pytest.raises(InputError, match=r"edited since the update: services/lora/service\.yaml"):
+    with pytest.raises(InputError, match=r"edited since the update: services/lora/service\.yaml:\d+; "):
         undo.undo(scratch)
     assert tree(scratch) == after
+    path.write_text(path.read_text().replace("toml==0.10.1  # mine", "toml==0.10.1") + "# mine\n")
+    undo.undo(scratch)
+    assert path.read_text() == before + "# mine\n"
 
 
 def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:

@@ -105,6 +105,56 @@ def test_prose_that_was_written_before_the_last_step_stays(updated: Repository) 
 def test_an_edit_that_was_made_before_the_last_step_is_not_undone(updated: Repository) -> None:
     append(updated.root, LORA, "# mine\n")
     bump_steps._write_log(updated, BUILT, logged=ENTRY)
+    undo.undo(updated)
+    assert (updated.text(LORA) or "").endswith("# mine\n")
+    assert "summary: updated" not in (updated.text(LORA) or "")
+    assert are_documents_fresh(updated.root)
+
+
+def test_an_edit_of_other_lines_of_the_description_stays_and_documents_have_it(
+    repo: Repository, request: pytest.FixtureRequest
+) -> None:
+    before = (repo.text(LORA) or "").replace("nvcc for what", "the compiler for what")
+    updated = request.getfixturevalue("updated")
+    text = (updated.text(LORA) or "").replace("nvcc for what", "the compiler for what")
+    (updated.root / LORA).write_text(text)
+    generate.write_documents(workspace.open_repository(updated.root))
+    undo.undo(workspace.open_repository(updated.root))
+    assert (updated.root / LORA).read_text() == before
+    assert are_documents_fresh(updated.root)
+    assert "the compiler for what" in (updated.root / paths.page_path("lora")).read_text()
+
+
+def test_an_edit_of_a_line_that_the_update_wrote_is_in_the_way_with_its_place(updated: Repository) -> None:
+    append(updated.root, LORA, "# mine\n")
+    number = (updated.text(LORA) or "").split("\n").index("summary: updated") + 1
+    change_summary(updated.root, LORA, "mine")
+    before = tree(updated.root)
+    with pytest.raises(
+        InputError, match=rf"^edited since the update: services/lora/service\.yaml:{number}; set these"
+    ):
+        undo.undo(workspace.open_repository(updated.root))
+    assert tree(updated.root) == before
+
+
+def test_a_description_that_would_not_be_valid_without_the_update_is_left_as_it_is(
+    updated: Repository,
+) -> None:
+    append(updated.root, LORA, "summary: twice\n")
+    before = tree(updated.root)
+    with pytest.raises(
+        InputError, match=r"^edited since the update, and without it not valid:\nservices/lora/service\.yaml:"
+    ):
+        undo.undo(updated)
+    assert tree(updated.root) == before
+
+
+def test_a_state_without_what_was_written_names_the_file_as_it_did(updated: Repository) -> None:
+    state = undo.read_undo_state(updated)
+    assert state is not None
+    assert {*state.written} == {LORA}
+    (updated.root / paths.undo_path(ENTRY.name)).write_text(render_undo_state(replace(state, written={})))
+    append(updated.root, LORA, "# mine\n")
     with pytest.raises(InputError, match=r"^edited since the update: services/lora/service\.yaml; "):
         undo.undo(updated)
 
@@ -399,11 +449,12 @@ def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
 def test_a_build_that_fails_is_told_before_what_is_in_the_way(
     updated: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = fail_bump(updated, monkeypatch, lambda: append(updated.root, LORA, "# mine\n"))
+    number = (updated.text(LORA) or "").split("\n").index("summary: updated") + 1
+    message = fail_bump(updated, monkeypatch, lambda: change_summary(updated.root, LORA, "mine"))
     assert message.splitlines() == [
         "the build failed",
         (
-            f"the update was not rolled back: edited since the update: {LORA}; set these edits aside (`git stash`, or revert them), run "
+            f"the update was not rolled back: edited since the update: {LORA}:{number}; set these edits aside (`git stash`, or revert them), run "
             "`invoke bump --undo` again, then make them again; nothing was changed"
         ),
         "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`",

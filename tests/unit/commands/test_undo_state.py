@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -29,7 +29,9 @@ class Files:
         return self.content
 
 
-STATE = UndoState(entry=ENTRY, before={"a": "x", "b": None}, after={"a": text_digest("y"), "b": None})
+STATE = UndoState(
+    entry=ENTRY, before={"a": "x", "b": None}, after={"a": text_digest("y"), "b": None}, written={"a": "y"}
+)
 
 
 def read_state(text: str) -> UndoState | None:
@@ -60,6 +62,8 @@ def test_a_damaged_state_is_an_error_with_its_file(text: str) -> None:
         ("after", {"a": None, "a\0": None, "b": None, "c\ud800": None}),
         ("after", None),
         ("after", {"a": 5, "b": None}),
+        ("written", {"a": 5}),
+        ("written", {"c": "x"}),
         ("entry", ["torch==2.7.1", "2026-11-24T12:00:00Z"]),  # as it was once
         ("entry", ""),
         ("entry", "- 5"),
@@ -72,6 +76,12 @@ def test_a_state_with_a_wrong_value_is_damaged(key: str, value: object) -> None:
         InputError, match=rf"^{paths.undo_path(ENTRY.name)} is damaged, or of another version of"
     ):
         read_state(json.dumps({**state, key: value}))
+
+
+def test_a_state_of_an_older_version_has_no_written_texts() -> None:
+    state = json.loads(render_undo_state(STATE))
+    del state["written"]
+    assert read_state(json.dumps(state)) == replace(STATE, written={})
 
 
 def test_without_a_state_there_is_none() -> None:
