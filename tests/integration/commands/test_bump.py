@@ -345,7 +345,7 @@ def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
     path = scratch.root / "services/lora/service.yaml"
     before = path.read_text()
     run_bump(scratch, "toml==0.10.1")
-    path.write_text(path.read_text().replace("toml==0.10.1", "toml==0.10.1  # mine"))
+    path.write_text(path.read_text().replace("toml==0.10.1", "toml==0.10.1  # mine", 1))
     after = tree(scratch)
     with pytest.raises(InputError, match=r"edited since the update: services/lora/service\.yaml:\d+; "):
         undo.undo(scratch)
