@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
     from torchpin.project.image_builds import InlineBuild
 
+NOTHING_TO_CHECK = (
+    "there is no Dockerfile, requirement file, pyproject.toml, uv.lock or service.yaml to check"
+)
 _MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
 _BYTE_ORDER_MARK = "\ufeff"
 _OF_THE_PROJECT = {"pyproject.toml", "uv.lock"}
@@ -110,7 +113,10 @@ class _Matched:
 
 
 def check(options: CheckOptions) -> CheckReport:
-    """Checks files. Raises InputError for an unknown id, for a baseline that cannot be read, and without a file to check."""
+    """Checks files. Raises InputError for an unknown id, a baseline that cannot be read, and a named folder without a file.
+
+    The current folder may have none yet: a check of what is there passes, as in a new repository.
+    """
     if options.write_baseline and not options.baseline:
         raise InputError(
             f"`--write-baseline` needs the name of the file: `{_baseline_command(options.paths, 'known.json')}`"
@@ -118,10 +124,8 @@ def check(options: CheckOptions) -> CheckReport:
     if STDIN in options.paths and options.fix != "none" and not options.diff:
         raise InputError("standard input cannot be written to; add --diff, which shows the fixes")
     files = read_checked_files(options.paths, stdin=options.stdin, stdin_name=options.stdin_name)
-    if not files.texts and not files.problems:
-        raise InputError(
-            "there is no Dockerfile, requirement file, pyproject.toml, uv.lock or service.yaml to check"
-        )
+    if not files.texts and not files.problems and options.paths:
+        raise InputError(f"{NOTHING_TO_CHECK} in {', '.join(options.paths)}")
     rules = _choose_rules(options, files)
     baseline = _read_baseline(options)
     matched = _match(files, rules)

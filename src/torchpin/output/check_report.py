@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from torchpin.commands.check import NOTHING_TO_CHECK
 from torchpin.lint.result import UNPINNED
 from torchpin.output.console import console, print_hanging
 from torchpin.output.findings import match_entry, print_entry
@@ -100,6 +101,8 @@ def _notes(report: CheckReport) -> Iterator[str]:
 def summary_line(report: CheckReport) -> str:
     """`3 errors, 5 warnings, 31 packages without a version`; then how many are ignored or known, and what `--fix` does."""
     result = report.result
+    if not result.texts and not report.problems:
+        return f"nothing was checked: {NOTHING_TO_CHECK}"
     unpinned = sum(result.unpinned.values())
     counts = {level: sum(match.finding.level == level for match in result.shown) for level in _ORDER}
     parts = [count(counts[level], level) for level in ("error", "warning") if counts[level]]

@@ -13,6 +13,8 @@ from torchpin.checks.registry import REGISTRY
 from torchpin.commands.check import CheckOptions, CheckReport, check
 from torchpin.errors import InputError
 from torchpin.lint import descriptions, directives
+from torchpin.output.check_formats import json_report
+from torchpin.output.check_report import summary_line
 from torchpin.tools.resources import read_resource
 
 if TYPE_CHECKING:
@@ -138,9 +140,18 @@ def test_what_is_none_of_its_files_is_passed_over() -> None:
     assert report.skipped == ("requirements-pipe.txt: skipped, not a file",)
 
 
-def test_a_folder_without_a_file_to_check_is_an_error() -> None:
-    with pytest.raises(InputError, match="there is no Dockerfile"):
-        run()
+def test_a_folder_that_is_named_and_has_no_file_to_check_is_an_error() -> None:
+    Path("docker").mkdir()
+    with pytest.raises(InputError, match=r"^there is no Dockerfile, .* to check in docker$"):
+        run("docker")
+
+
+def test_a_project_without_a_file_to_check_passes_and_says_so() -> None:
+    """As the workflow of a new repository runs it."""
+    report = run()
+    assert (found(report), report.exit_code) == ([], 0)
+    assert summary_line(report).startswith("nothing was checked: there is no Dockerfile")
+    assert json_report(report)["summary"] == summary_line(report)
 
 
 DOCKERFILE = """\

@@ -34,7 +34,14 @@ def test_a_new_repository_has_a_place_for_services_and_both_command_lines(tmp_pa
     assert workspace.open_repository(tmp_path).services == ()
     workflow = (tmp_path / ".github/workflows/torchpin.yml").read_text()
     assert f"pip install torchpin=={torchpin.__version__}\n" in workflow
-    assert {*yaml.safe_load(workflow)["jobs"]} == {"verify"}
+    (job,) = yaml.safe_load(workflow)["jobs"].values()
+    runs = [(step["run"], step.get("if", "")) for step in job["steps"] if "run" in step][1:]
+    services = "hashFiles('services/*/service.yaml')"
+    assert runs == [
+        ("torchpin check", ""),
+        ("torchpin clone", services),
+        ("torchpin verify --require network,clone", services),
+    ]
     images = (tmp_path / ".github/workflows/torchpin-images.yml").read_text()
     assert f"pip install torchpin=={torchpin.__version__}\n" in images
     jobs = yaml.safe_load(images)["jobs"]
