@@ -16,7 +16,7 @@ from torchpin.output.console import console, print_hanging, print_lines
 from torchpin.output.documents import print_document, print_json
 from torchpin.output.findings import print_forecast
 from torchpin.output.outcomes import print_outcomes
-from torchpin.output.tables import print_fitting_table, print_table
+from torchpin.output.tables import print_fitting_table, print_table, with_short_digests
 from torchpin.output.volume import is_quiet, is_verbose
 from torchpin.quantities import count
 
@@ -169,7 +169,7 @@ def print_differences(differences: Sequence[Difference], form: str) -> None:
         return
     rows = diff_rows(differences)
     if rows:
-        print_table("", DIFF_HEADERS, rows)
+        print_fitting_table([(DIFF_HEADERS, rows), (DIFF_HEADERS, with_short_digests(rows))])
     for difference in differences:
         terminal.print_line(summary_line(difference))
 

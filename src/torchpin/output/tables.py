@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Rows = Sequence[Sequence[str]]
 
 _GAP = 2  # blanks between columns
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def print_table(
@@ -56,6 +58,11 @@ def print_fitting_table(
         choices[-1],
     )
     print_table("", headers, rows, styles=styles)
+
+
+def with_short_digests(rows: Rows) -> Rows:
+    """Rows with the first twelve digits of each digest, which tell images apart."""
+    return [[_DIGEST.sub(r"\1…", cell) for cell in row] for row in rows]
 
 
 def _width(out: Console) -> int | None:

@@ -24,6 +24,7 @@ from torchpin.facts import DatedRow, SectionAge
 from torchpin.lint.matches import Match
 from torchpin.output import adoption, answers, facts_report, plans, tables, terminal
 from torchpin.output.volume import task_output
+from torchpin.queries.diff import Difference, ItemChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +96,37 @@ def test_on_a_terminal_too_narrow_for_a_table_each_row_is_a_block(terminal_width
 def test_a_table_in_a_log_is_wide(capsys: pytest.CaptureFixture[str]) -> None:
     tables.print_table("", HEADERS, ROWS)
     assert cell_texts(capsys.readouterr().out.splitlines()[1:]) == [list(ROWS[0])]
+
+
+BASE_MOVE = Difference(
+    environment="lora-gpu",
+    baseline=(
+        ItemChange(
+            name="base image",
+            kind="moved",
+            before=f"ubuntu:24.04@sha256:{'b8' * 32}",
+            after=f"ubuntu:24.04@sha256:{'c4' * 32}",
+        ),
+    ),
+    packages=(), added_bytes=0, removed_bytes=0, unknown_sizes=0,
+)  # fmt: skip
+
+
+def test_digests_of_a_diff_are_cut_where_they_do_not_fit(terminal_width: Any, capsys: Any) -> None:
+    terminal_width(80)
+    answers.print_differences([BASE_MOVE], "text")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[3:5] == [
+        "  before: ubuntu:24.04@sha256:b8b8b8b8b8b8…",
+        "  after: ubuntu:24.04@sha256:c4c4c4c4c4c4…",
+    ]
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_digests_of_a_diff_are_whole_elsewhere(form: str, capsys: Any) -> None:
+    answers.print_differences([BASE_MOVE], form)
+    assert "c4" * 32 in capsys.readouterr().out
 
 
 def test_a_table_without_rows_has_its_headers(terminal_width: Any, capsys: Any) -> None:
