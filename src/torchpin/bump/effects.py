@@ -66,7 +66,7 @@ def _gpu_changes(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple
         return {
             f"{name} in {env.name}"
             for env, _ in snapshot.locks.values()
-            for name in env.service.gpus
+            for name in facts.own_gpu_names(env.service.gpus)
             if judge_gpu(env, facts.gpu(name)).status == "ok"
         }
 

@@ -140,7 +140,9 @@ def _lost_gpus(env: Environment, build: Build) -> list[str]:
 def _channel_reason(best: Build, matching: Sequence[Build], gpus: Sequence[str]) -> str:
     channel_names = ", ".join(build.channel for build in matching)
     gpu_note = (
-        f"; {best.channel} has code for {', '.join(gpus)}" if gpus and not best.unsupported_gpus else ""
+        f"; {best.channel} has code for {', '.join(facts.own_gpu_names(gpus))}"
+        if gpus and not best.unsupported_gpus
+        else ""
     )
     lost_note = f"; none has code for {', '.join(best.unsupported_gpus)}" if best.unsupported_gpus else ""
     return f"torch {best.version} is on {channel_names}{gpu_note}{lost_note}"

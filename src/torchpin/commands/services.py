@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.checks import run
 from torchpin.checks.registry import REGISTRY
 from torchpin.compat.gpus import is_cpu_variant
@@ -81,7 +82,7 @@ def _service_row(context: CheckContext, env: Environment, results: Sequence[Resu
         cuda=cuda_version(env) or "",
         python=str(service.python),
         base=env.base.image,
-        gpus=() if is_cpu_variant(env) else service.gpus,
+        gpus=() if is_cpu_variant(env) else facts.own_gpu_names(service.gpus),
         sources=tuple(f"{source.name} {source.version}" for source in service.sources),
         lock=_lock_state(context, env, status),
         image="unknown" if context.engine_problem else "built" if env.name in context.images else "missing",

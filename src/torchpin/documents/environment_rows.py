@@ -70,7 +70,9 @@ def _gpus_cell(env: Environment) -> str:
     if torch_build(env) == "cpu":
         return "none: a CPU build"
     words = {"ok": "", "incompatible": " (no code)", "unknown": " (unknown)"}
-    verdicts = {name: judge_gpu(env, facts.gpu(name)).status for name in env.service.gpus}
+    verdicts = {
+        name: judge_gpu(env, facts.gpu(name)).status for name in facts.own_gpu_names(env.service.gpus)
+    }
     return ", ".join(f"{prose(name)}{words[status]}" for name, status in verdicts.items()) or "none listed"
 
 

@@ -65,10 +65,7 @@ def _is_published(channel: facts.Channel, release: str) -> bool:
 
 def listed_gpus(service: Service, locks: Mapping[str, Lock]) -> str:
     """Every GPU that a service lists, once under its own name, with its facts and the verdict of each environment."""
-    gpus: dict[str, facts.Gpu | None] = {}
-    for name in service.gpus:
-        gpu = facts.gpu(name)
-        gpus.setdefault(gpu.name if gpu else name, gpu)
+    gpus = {name: facts.gpu(name) for name in facts.own_gpu_names(service.gpus)}
     envs = environments(service)
     return paragraphs(*(_gpu_section(name, gpu, envs, locks) for name, gpu in gpus.items()))
 

@@ -263,15 +263,16 @@ def _gpus_section(service: Service, locks: Mapping[str, Lock]) -> str:
     if not service.gpus:
         return "The description lists no GPU."
     headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in environments(service))]
-    waived = {name: gpus.waivers_text(service, name) for name in service.gpus}
+    names = facts.own_gpu_names(service.gpus)
+    waived = {name: gpus.waivers_text(service, name) for name in names}
     rows = []
-    for name in service.gpus:
+    for name in names:
         gpu = facts.gpu(name)
         cells = [prose(name), (gpu and gpu.capability) or gpus.UNKNOWN]
         rows.append([*cells, *(gpus.verdict_text(env, gpu) for env in environments(service))])
     if any(waived.values()):
         headers.append("Waiver")
-        rows = [[*cells, waived[name] or NOTHING] for name, cells in zip(service.gpus, rows, strict=True)]
+        rows = [[*cells, waived[name] or NOTHING] for name, cells in zip(names, rows, strict=True)]
     return paragraphs(table(headers, rows), gpus.listed_gpus(service, locks))
 
 

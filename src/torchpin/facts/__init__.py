@@ -27,7 +27,16 @@ from torchpin.facts.compilers import (
     image_compiler,
     system_compilers,
 )
-from torchpin.facts.gpus import driver, gate, gpu, gpu_candidates, gpus, is_same_gpu, known_gpus
+from torchpin.facts.gpus import (
+    driver,
+    gate,
+    gpu,
+    gpu_candidates,
+    gpus,
+    is_same_gpu,
+    known_gpus,
+    own_gpu_names,
+)
 from torchpin.facts.image_names import ImageName, parse_image_name
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
 from torchpin.facts.measured import (
@@ -172,6 +181,7 @@ __all__ = [
     "native_needs",
     "near_gpus",
     "other_channel",
+    "own_gpu_names",
     "parse_capability",
     "parse_image_name",
     "partner_requirements",

@@ -15,7 +15,7 @@ from torchpin.facts.rows import Driver, Gate, Gpu
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # A capability instead of a name: 6.1, sm_61, compute_61, sm61; a bare number needs its dot, since 4090 is a GPU.
 _CAPABILITY = re.compile(
@@ -79,6 +79,11 @@ def gpu(name: str) -> Gpu | None:
     A name of another vendor gives a GPU of that vendor. None: not in the facts, or the name of several that run different code.
     """
     return capability_gpu(name) or _instance_gpu(name) or foreign_gpu(name) or _single(gpu_candidates(name))
+
+
+def own_gpu_names(names: Iterable[str]) -> tuple[str, ...]:
+    """GPUs by the names that the facts have for them, each once; names that are not in the facts as they are written."""
+    return tuple(dict.fromkeys(row.name if (row := gpu(name)) else name for name in names))
 
 
 def gpu_candidates(name: str) -> tuple[Gpu, ...]:

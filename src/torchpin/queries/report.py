@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from torchpin import facts
 from torchpin.checks.report import Entry, entries
 from torchpin.checks.run import verdicts
 from torchpin.compat.compiled import compiled_versions
@@ -229,7 +230,7 @@ def _service_state(origin: Origin, basis: Basis, service: Service, verdict: Verd
         python=str(service.python),
         torch=str(service.torch.version),
         torch_is_in_base=service.torch.origin == "base",
-        gpus=service.gpus,
+        gpus=facts.own_gpu_names(service.gpus),
         driver=service.driver or "",
         budget=service.budget_bytes,
         environments=tuple(states),

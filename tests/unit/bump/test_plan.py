@@ -52,7 +52,7 @@ def test_lora_goes_to_cu128_with_base_companions_and_bitsandbytes() -> None:
         "bitsandbytes": "bitsandbytes==0.45.3",
     }
     reasons = {move.what: move.why for move in lora.moves}
-    assert reasons["variants.gpu.channel"].endswith("cu128 has code for A6000, H100, B200")
+    assert reasons["variants.gpu.channel"].endswith("cu128 has code for RTX A6000, H100, B200")
     assert "but torch from cu128 is for CUDA 12.8" in reasons["bitsandbytes"]
     assert lora.gained == ("B200 in lora-gpu",)
     assert lora.lost == ()

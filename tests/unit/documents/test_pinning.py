@@ -34,7 +34,7 @@ def test_an_environment_has_a_row_with_what_it_is_pinned_to() -> None:
     row = cells(services_table([lora_service()]), "`lora-gpu`")
     assert row == [
         "`lora-gpu`", "`2.7.1+cu128`", "`12.8`", "`3.10.14`", "`nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04`",
-        "A6000, H100, B200", "locked; no image recorded",
+        "RTX A6000, H100, B200", "locked; no image recorded",
     ]  # fmt: skip
 
 

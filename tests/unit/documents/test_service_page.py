@@ -263,7 +263,7 @@ def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
     arm = "no: PyPI's wheel for aarch64 is a CPU build"
     gpus = ("A6000", "B200", "B100", "GH200", "Voodoo 2")
     assert gpu_rows("2.5.1", GPU, CPU, ARM, gpus=gpus) == [
-        ["A6000", "8.6", "yes", "no: a CPU build", arm],
+        ["RTX A6000", "8.6", "yes", "no: a CPU build", arm],
         [
             "B200",
             "10.0",
@@ -279,7 +279,7 @@ def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
 
 def test_a_build_of_a_release_without_facts_is_unknown() -> None:
     assert gpu_rows("2.16.0", ARM, gpus=("A6000",)) == [
-        ["A6000", "8.6", "unknown: the CUDA of this build is not in the facts"],
+        ["RTX A6000", "8.6", "unknown: the CUDA of this build is not in the facts"],
     ]
 
 
@@ -300,7 +300,7 @@ def test_a_build_with_ptx_lists_it() -> None:
 def test_a_waiver_stands_beside_its_gpu_with_its_review() -> None:
     waiver = Waiver(check="GPU001", about="RTX A6000", reason="later", review_by=date(2027, 1, 31))
     text = page_section(service_text(replace(SMALL, gpus=("A6000", "H100"), waivers=(waiver,))), "GPUs")
-    assert "| A6000 | 8.6 | yes | `GPU001`, review by 2027-01-31: later |" in text
+    assert "| RTX A6000 | 8.6 | yes | `GPU001`, review by 2027-01-31: later |" in text
     assert "| H100 | 9.0 | yes | - |" in text
 
 

@@ -115,6 +115,11 @@ def test_a_card_is_found_as_people_write_it(written: str, name: str) -> None:
     assert gpu.name == name
 
 
+def test_cards_have_one_name_each_and_unknown_ones_that_of_their_writer() -> None:
+    written = ("A6000", "NVIDIA RTX A6000", "h100", "Voodoo 2", "H100")
+    assert facts.own_gpu_names(written) == ("RTX A6000", "H100", "Voodoo 2")
+
+
 def test_an_unknown_card_is_none() -> None:
     assert facts.gpu("RTX 9999") is None
 
