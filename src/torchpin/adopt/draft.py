@@ -101,7 +101,9 @@ def draft_adoption(
     if not draft.text:
         return replace(adoption, missing=draft.missing, unpinned=unpinned)
     omitted += draft.dropped
-    steps = next_steps(service, chosen, omitted, left, copy_to=copy_to, is_locked=resolved_later)
+    steps = next_steps(
+        service, chosen, omitted, left, root=place.root, copy_to=copy_to, is_locked=resolved_later
+    )
     text = reduce(file_columns, inline, draft.text)
     return replace(
         adoption, text=text, unpinned=unpinned, questions=chosen.main.questions, steps=steps

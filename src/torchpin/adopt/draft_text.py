@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_OMITTED = 500  # lines of the opening comment: people read them
 _MOST_ADDED = 40  # packages that a command names; it is read, and copied
+_MOST_PARTS = 10  # of a project that are named; of more, all of it is copied
 _MOST_FURTHER = 10  # further Dockerfiles that are named
 _RUN_KEY = re.compile(r"\brun\.(command|env|ports|volumes|user)\b")
 _PLACE = re.compile(r"^\S+?:\d+:\d+: ")
@@ -133,17 +135,17 @@ def next_steps(
     omitted: Sequence[str],
     unpinned: Sequence[str],
     *,
+    root: str,
     copy_to: str,
     is_locked: bool,
 ) -> tuple[str, ...]:
     """What is left for a person, in order.
 
-    `copy_to`: where the project's files have to be copied to, "" where they are; `is_locked`: the draft is locked at once.
+    `root`: the project's folder in the repository; `copy_to`: where the project's files have to be copied to, "" where they are; `is_locked`: the draft is locked at once.
     """
     steps = [str(question) for question in chosen.main.questions]
     steps += _about_values(service, chosen.main)
-    if copy_to and service.files:
-        steps.append(f"files: copy the project to {copy_to}, which `files:` takes from")
+    steps += _about_files(service, posixpath.join(root, chosen.main.file), copy_to)
     if unpinned:
         ways = f"`--write services/{service.name} --resolve` pins them"
         if len(unpinned) <= _MOST_ADDED:
@@ -163,6 +165,19 @@ def next_steps(
         steps.append(f"lock: `invoke lock --service {service.name}`, once it is written")
     steps.append(f"build: `invoke build --service {service.name}`, with `--lab` on small stubs first")
     return tuple(printable(redact_credentials(step)) for step in steps)
+
+
+def _about_files(service: Service, dockerfile: str, copy_to: str) -> Iterator[str]:
+    """What has to be copied into the repository first, and which entries of `files:` are a whole project."""
+    whole = [row for row in service.files if dockerfile.startswith(f"{row.origin}/")]
+    if copy_to and service.files:
+        parts = sorted({posixpath.relpath(row.origin, copy_to) for row in service.files})
+        named = "the project" if whole or len(parts) > _MOST_PARTS else f"{', '.join(parts)} of the project"
+        yield f"files: copy {named} to {copy_to}, which `files:` takes from"
+    for row in whole:
+        if not row.ignore:
+            text = f"files: all of {row.origin} is copied to {row.target}, as {dockerfile} says"
+            yield f"{text}; list under its `ignore:` what the image does not need, such as {posixpath.basename(dockerfile)}"
 
 
 def _about_values(service: Service, main: DraftBuild) -> Iterator[str]:

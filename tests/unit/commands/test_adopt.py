@@ -218,7 +218,30 @@ def test_files_are_named_where_they_lie_in_the_repository_or_where_they_have_to_
     assert not [step for step in inside.steps if step.startswith("files:")]
     outside = adopt.adopt(theirs, root=ROOT).adoption
     assert "- from: services/theirs/project/app.py\n  to: /app/app.py\n" in outside.text
-    assert "files: copy the project to services/theirs/project, which `files:` takes from" in outside.steps
+    assert (
+        "files: copy app.py of the project to services/theirs/project, which `files:` takes from"
+        in outside.steps
+    )
+
+
+def test_a_project_that_its_dockerfile_copies_whole_is_said_with_how_to_leave_files_out(
+    tmp_path: Path,
+) -> None:
+    project = tmp_path / "images/api"
+    project.mkdir(parents=True)
+    (project / "Dockerfile").write_text("FROM python:3.12-slim\nRUN pip install torch==2.7.1\nCOPY . /app\n")
+    (project / "app.py").touch()
+    text = (
+        "files: all of images/api is copied to /app, as images/api/Dockerfile says; list under its `ignore:` what the image "
+        "does not need, such as Dockerfile"
+    )
+    assert text in adopt.adopt(project, root=tmp_path).adoption.steps
+    outside = adopt.adopt(project, root=ROOT).adoption.steps
+    assert "files: copy the project to services/api/project, which `files:` takes from" in outside
+    (project / ".dockerignore").write_text("Dockerfile\n")
+    assert not [
+        step for step in adopt.adopt(project, root=tmp_path).adoption.steps if step.startswith("files:")
+    ]
 
 
 def test_how_packages_without_a_version_are_pinned_is_said_with_their_ranges(tmp_path: Path) -> None:
