@@ -1,6 +1,11 @@
-"""Numbers with what they count, and bytes, in words."""
+"""Numbers with what they count, bytes, and lists of names, in words."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _UNITS = ((10**9, "GB", 1), (10**6, "MB", 0), (10**3, "kB", 0))  # bytes, name, digits after the decimal point
 
@@ -13,6 +18,12 @@ def noun(number: int, singular: str, plural: str = "") -> str:
 def count(number: int, singular: str, plural: str = "") -> str:
     """`1 file`, `2 files`, `1,336 files`."""
     return f"{number:,} {noun(number, singular, plural)}"
+
+
+def join_names(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *leading, last = names
+    return f"{', '.join(leading)} and {last}" if leading else last
 
 
 def format_bytes(number: int) -> str:

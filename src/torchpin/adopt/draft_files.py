@@ -13,7 +13,13 @@ from torchpin.model import CopiedFiles
 from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.build_steps import build_steps
 from torchpin.project.dockerfile import is_dockerfile
-from torchpin.project.image_files import ProjectPaths, choose_context, copy_operands, copy_sources
+from torchpin.project.image_files import (
+    REMOTE_SOURCE,
+    ProjectPaths,
+    choose_context,
+    copy_operands,
+    copy_sources,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
 
 _MOST_PATTERNS = 50  # of a Dockerfile, such as `*.py`, that are tried on each path
 _MOST_FILES = 200  # entries of `files:`; real Dockerfiles have some dozen COPY lines
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?\[]")
 # What lies beside a project's own files, and is for its repository or for builds.
 _NO_FILES = re.compile(
@@ -143,7 +148,7 @@ def _is_copy(step: BuildStep) -> bool:
 
 
 def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, is_folder: bool) -> None:
-    if _REMOTE.match(source):
+    if REMOTE_SOURCE.match(source):
         copies.omitted.append(f"the download of {source}")
         return
     place = posixpath.normpath(posixpath.join(step.folder, target))

@@ -20,7 +20,7 @@ from torchpin.compat import base_torch, releases
 from torchpin.compat.builds import Build, candidate_builds
 from torchpin.compat.gpus import judge_gpu
 from torchpin.compat.pins import declared_pins, extras_text
-from torchpin.description.environments import base_path, cuda_version, select_environments
+from torchpin.description.environments import base_path, cuda_version, select_environments, target_text
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
@@ -103,7 +103,7 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
     if other := facts.other_channel(env.variant.channel):
         why = f"torchpin does not build from {env.variant.channel}: it has {other.what}"
         raise HeldError(why, "choose a CUDA or CPU channel")
-    scope = f"torch {version} for Python {env.service.python} on {env.variant.platform}"
+    scope = f"torch {version} for {target_text(env)}"
     if env.variant.channel == "pypi":
         release = facts.release(str(version))
         if release and releases.supports_python(env, release):

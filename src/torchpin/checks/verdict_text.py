@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
-from torchpin.quantities import count
+from torchpin.quantities import count, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -149,5 +149,4 @@ def _waiver_clause(results: Iterable[Result]) -> list[str]:
 def _names(names: Sequence[str], noun: str = "service") -> str:
     if len(names) > _MOST_NAMES:
         return count(len(names), noun)
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return join_names(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -249,8 +248,7 @@ def _asks_for_network() -> bool:
         version = buildx.expect_buildx()
     except ToolError:
         return False
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    return match is not None and tuple(map(int, match.groups())) >= _NETWORK_IS_ALLOWED
+    return buildx.minor_release(version) >= _NETWORK_IS_ALLOWED
 
 
 def _require_builder(builder: str, platforms: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.plan import require_space
 from torchpin.commands.run_buildx import (
     BuildOptions,
-    ImageBuild,
+    EnvironmentBuild,
     build_command,
     build_prefix,
     image_tags,
@@ -75,7 +75,7 @@ def build(
 
     Environments do not depend on each other: one that fails does not stop the others. `standing`: what `standing_images` said.
     """
-    chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
+    chosen = options.select(environments)
     if not chosen:
         raise InputError(f"no selected environment is for {options.platform}")
     standing = standing_images(repo, chosen, options) if standing is None else standing
@@ -121,7 +121,7 @@ def _build_all(
             chosen,
             lambda env: with_engine_errors(
                 _build_and_record,
-                ImageBuild(
+                EnvironmentBuild(
                     client=client,
                     # a copy that has read nothing yet: what it reads must not change until the record is written
                     repo=replace(repo),
@@ -159,7 +159,7 @@ def load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rend
     return lock, rendered
 
 
-def _build_and_record(build: ImageBuild) -> Outcome:
+def _build_and_record(build: EnvironmentBuild) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
     repo, env, options = build.repo, build.env, build.options
     lock, rendered = load_fresh(repo, env)
@@ -186,7 +186,7 @@ def _build_and_record(build: ImageBuild) -> Outcome:
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
 
 
-def _needs_full_proof(build: ImageBuild, key: str, stored: StoredImage) -> bool:
+def _needs_full_proof(build: EnvironmentBuild, key: str, stored: StoredImage) -> bool:
     """Whether an image of the engine is built again, since a full proof is asked for that it did not have."""
     return (
         stored.place == "engine"
@@ -195,7 +195,7 @@ def _needs_full_proof(build: ImageBuild, key: str, stored: StoredImage) -> bool:
     )
 
 
-def _record(build: ImageBuild, inputs: _BuildInputs, image: Any) -> None:
+def _record(build: EnvironmentBuild, inputs: _BuildInputs, image: Any) -> None:
     """Writes the record of an image, and shows what its probe warns of."""
     env = build.env
     with step(build.show_status, f"{env.name}: recording what the image holds"):
@@ -207,7 +207,7 @@ def _record(build: ImageBuild, inputs: _BuildInputs, image: Any) -> None:
         build.show_status(warning)
 
 
-def _push(build: ImageBuild, key: str, image: Any) -> str:
+def _push(build: EnvironmentBuild, key: str, image: Any) -> str:
     """Pushes an image to the registry; what was done."""
     from torchpin.commands.assemble import pusher
 
@@ -223,7 +223,7 @@ def _built_status(*, is_built: bool, pulled: bool, recorded: bool) -> str:
     return f"{origin}, {'nothing to do' if recorded else 'and recorded'}"
 
 
-def _make_image(build: ImageBuild, inputs: _BuildInputs) -> Any:
+def _make_image(build: EnvironmentBuild, inputs: _BuildInputs) -> Any:
     """The image that is built of what is locked, its sources cloned. Raises ToolError where another build moves its tag."""
     from torchpin.tools import docker
 
@@ -238,7 +238,7 @@ def _make_image(build: ImageBuild, inputs: _BuildInputs) -> Any:
     return image
 
 
-def _find_stored(build: ImageBuild, key: str) -> StoredImage | None:
+def _find_stored(build: EnvironmentBuild, key: str) -> StoredImage | None:
     """The image that need not be built, None where there is none; what is pushed anyway is left in the registry."""
     options = build.options
     if options.no_cache:
@@ -252,7 +252,7 @@ def _find_stored(build: ImageBuild, key: str) -> StoredImage | None:
     )
 
 
-def _build_and_prove(build: ImageBuild, inputs: _BuildInputs) -> None:
+def _build_and_prove(build: EnvironmentBuild, inputs: _BuildInputs) -> None:
     """Builds or assembles an image and keeps its proof for the next one. Raises ToolError where the build or its proof fails.
 
     An image that exists loses its tags where a full proof of it fails.
@@ -281,7 +281,7 @@ def _build_and_prove(build: ImageBuild, inputs: _BuildInputs) -> None:
         kept_proofs.keep_proof(repo, env, rendered, document, builder=builder, full=full)
 
 
-def _run_build(build: ImageBuild, inputs: _BuildInputs) -> None:
+def _run_build(build: EnvironmentBuild, inputs: _BuildInputs) -> None:
     """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
     from torchpin.tools import docker
 
@@ -300,7 +300,7 @@ def _run_build(build: ImageBuild, inputs: _BuildInputs) -> None:
         raise ToolError(f"{env.name}: {problem}; the image's tags were removed\nlog: {log}")
 
 
-def _assemble(build: ImageBuild, inputs: _BuildInputs) -> None:
+def _assemble(build: EnvironmentBuild, inputs: _BuildInputs) -> None:
     """Assembles an image; its prefix is built, unless it exists."""
     from torchpin.commands.assemble import Assembly, assemble_image
 

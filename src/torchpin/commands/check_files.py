@@ -113,7 +113,7 @@ def _kind_problem(path: Path) -> str:
     return (
         ""
         if _is_checkable(path.name)
-        else f"{path} is not a file that is checked: Dockerfiles, requirement files (.txt), pyproject.toml, lock "
+        else f"{path} is not one of the files that are checked: Dockerfiles, requirement files (.txt), pyproject.toml, lock "
         "files, bake and compose files, service.yaml"
     )
 

@@ -175,7 +175,7 @@ def _require_success(stage: str, report: CommandReport, watcher: Watcher) -> Non
 def build_workspace(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
     from torchpin.commands.standing_images import standing_images
 
-    chosen = tuple(env for env in workspace.environments if options.platform in {"", env.variant.platform})
+    chosen = options.select(workspace.environments)
     standing = standing_images(workspace.repo, chosen, options)
     if chosen and len(standing) == len(chosen):
         return report_outcomes([standing[env.name] for env in chosen], tabulated=True)

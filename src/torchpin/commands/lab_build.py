@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.commands.lab import LabWorkspace, build_workspace, closing_lines, lab_workspace, show_opening
 from torchpin.commands.report import CommandReport, report_outcomes
-from torchpin.commands.selection import Selection, Workspace, open_workspace
+from torchpin.commands.selection import Selection, open_workspace
 from torchpin.errors import TOOL
 from torchpin.model import Outcome
 
@@ -31,7 +31,9 @@ def plan_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) -
     """What `build_in_lab` would do. Nothing is run or made, and no engine is asked."""
     workspace = open_workspace(selection, watcher)
     show_opening(workspace, watcher, full=options.full)
-    rows = (Outcome(name=env.name, status="same", detail=_STEPS) for env in _chosen(workspace, options))
+    rows = (
+        Outcome(name=env.name, status="same", detail=_STEPS) for env in options.select(workspace.environments)
+    )
     return report_outcomes(rows)
 
 
@@ -63,10 +65,6 @@ def build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) 
         present = replace(workspace, environments=environments)
         report = _try_out(present, watcher)
         return report if report.exit_code else _verify(present, watcher)
-
-
-def _chosen(workspace: Workspace, options: BuildOptions) -> tuple[Environment, ...]:
-    return tuple(env for env in workspace.environments if options.platform in {"", env.variant.platform})
 
 
 def _install(workspace: LabWorkspace, watcher: Watcher) -> CommandReport:

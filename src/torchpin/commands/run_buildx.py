@@ -21,7 +21,7 @@ from torchpin.tools.files import expect_inside, make_work_folder
 from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from torchpin.commands.report import EventCallback
@@ -47,6 +47,10 @@ class BuildOptions:
     attestations: Attestations = NO_ATTESTATIONS
     assemble: bool = False  # from locked wheels; what has to run is built
 
+    def select(self, environments: Iterable[Environment]) -> tuple[Environment, ...]:
+        """The environments of the platform; all of them where none is named."""
+        return tuple(env for env in environments if self.platform in {"", env.variant.platform})
+
     @property
     def proves_all(self) -> bool:
         """Whether nothing is taken from an earlier proof, as for an image that leaves this machine."""
@@ -65,7 +69,7 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageBuild:
+class EnvironmentBuild:
     """A build of one environment: the client of its engine, the options, and where it shows what it does."""
 
     client: Any
@@ -106,7 +110,7 @@ def _prefix_tags(repo: Repository, key: str) -> tuple[str]:
 
 
 def run_buildx(
-    build: ImageBuild,
+    build: EnvironmentBuild,
     rendered: Rendering,
     labels: Mapping[str, str],
     *,
@@ -152,7 +156,7 @@ def _log_path(repo: Repository, env: Environment, key: str) -> Path:
 
 
 @contextmanager
-def _prepared_context(build: ImageBuild, rendered: Rendering) -> Iterator[tuple[Path, MachineBuild]]:
+def _prepared_context(build: EnvironmentBuild, rendered: Rendering) -> Iterator[tuple[Path, MachineBuild]]:
     """A temporary folder with the build context of a rendering, and the build as this machine needs it."""
     from torchpin.tools import builders, buildx
 
@@ -176,7 +180,7 @@ def _prepared_context(build: ImageBuild, rendered: Rendering) -> Iterator[tuple[
             yield context, machine
 
 
-def build_prefix(build: ImageBuild, rendered: Rendering) -> str:
+def build_prefix(build: EnvironmentBuild, rendered: Rendering) -> str:
     """The id of a prefix in the engine; one with this key is not built again."""
     from torchpin.tools import docker
 

@@ -213,7 +213,7 @@ def library_use(
 
     None where it has none, or nothing is known of it.
     """
-    is_locked = wheel is not None and not wheel.unread and not wheel.contents_of
+    is_locked = wheel is not None and wheel.is_read
     recorded = facts.measured_cuda_libraries(name, version) if env.variant.platform == "linux/amd64" else None
     libraries = wheel.cuda_libraries if wheel and is_locked else recorded
     if not libraries:

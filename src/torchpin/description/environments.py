@@ -125,6 +125,16 @@ def has_own_torch(env: Environment) -> bool:
     return env.service.torch.origin == "base" and (row is None or row.own_build or row.torch is None)
 
 
+def torch_text(env: Environment) -> str:
+    """The torch of a known build in messages: `torch 2.7.1+cu128`."""
+    return f"torch {env.service.torch.version}+{torch_build(env)}"
+
+
+def target_text(env: Environment) -> str:
+    """What files have to be for, in messages: `Python 3.11.9 on linux/amd64`."""
+    return f"Python {env.service.python} on {env.variant.platform}"
+
+
 def cuda_version(env: Environment) -> str | None:
     """The CUDA version that this environment's torch is built with; None for a CPU build or an unknown one."""
     row = facts.channel(torch_build(env) or "")

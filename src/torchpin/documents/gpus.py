@@ -146,7 +146,7 @@ def _environment_driver(env: Environment) -> str:
 def _base_driver(env: Environment, gpu: facts.Gpu | None) -> str:
     """The drivers that the container runtime lets start this base; only nvidia/cuda's images require any."""
     base = facts.base_image(env.base.image)
-    gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
+    gate = facts.image_gate(base)
     if gate is None:
         return "none: a CPU build" if torch_build(env) == "cpu" else UNKNOWN
     if gpu and gpu.geforce and not gate.geforce:

@@ -25,9 +25,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _escape_cell(text: str) -> str:
-    # GitHub splits at a bar that an even number of backslashes precedes.
-    escaped = re.sub(r"(\\*)\|", lambda match: match[1] * 2 + r"\|", text.strip())
-    return re.sub(r"\r\n|\r|\n", "<br>", escaped)
+    return re.sub(r"\r\n|\r|\n", "<br>", escape_bars(text.strip()))
+
+
+def escape_bars(text: str) -> str:
+    """A text whose bars end no cell: GitHub splits at one that an even number of backslashes precedes."""
+    return re.sub(r"(\\*)\|", lambda match: match[1] * 2 + r"\|", text)
 
 
 def prose(text: str) -> str:

@@ -150,7 +150,7 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
         ("Python", code(str(service.python)), python, probed),
         *([("CUDA of torch", code(cuda), f"torch of {code(torch_build(env) or NOTHING)}", probed)] if cuda else []),
     ]  # fmt: skip
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    optional = lock.optional_names
     origins = {
         package.name: FILE_ORIGINS.get(package.origin) or _origin_text(env, layer)
         for layer in lock.layers

@@ -54,7 +54,7 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
         if conflicts[name] or name in facts.abi_packages()
         if name not in declared
     )
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    optional = lock.optional_names
     outside = _upstream_mismatches(env, lock)
     evaluations = undeclared_requirements.evaluate(env, lock)
     reasons_by_package: dict[str, tuple[str, ...]] = {}

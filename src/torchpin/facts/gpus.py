@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchpin.facts.archs import toolkits_of
 from torchpin.facts.gpu_names import GpuName, matches, parse_gpu_name
 from torchpin.facts.load import RawRow, Table, build_row, load_table
-from torchpin.facts.rows import Driver, Gate, Gpu
+from torchpin.facts.rows import BaseImage, Driver, Gate, Gpu
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -195,3 +195,8 @@ def gate(cuda: str) -> Gate | None:
     rows = {row["cuda"]: row for row in load_table("drivers")["gates"]}
     row = rows.get(cuda) or rows.get(major_minor(cuda))
     return build_row(Gate, row) if row else None
+
+
+def image_gate(image: BaseImage | None) -> Gate | None:
+    """The driver requirement of an image that is built on one of nvidia/cuda; None: it has none, or it is not in the facts."""
+    return gate(image.gate_cuda) if image and image.gate_cuda else None

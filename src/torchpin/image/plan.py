@@ -202,7 +202,7 @@ def probe_expectations(
     `home` is the folder of the sources, by default that of the image; without `has_libraries` no package has to find those
     that its files need.
     """
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    optional = lock.optional_names
     versions = {name: package.version for name, package in sorted(lock.packages.items())}
     build = torch_build(env)
     release = str(env.service.torch.version)

@@ -77,8 +77,7 @@ def parse_project(
 
 
 def _unreadable(problem: Problem) -> tuple[str, str]:
-    path = f"{problem.path}: " if problem.path else ""
-    return str(problem.position), f"{path}{problem.message}"
+    return str(problem.position), problem.text
 
 
 _LOCKS: tuple[tuple[re.Pattern[str], Callable[[str, str], LockFile]], ...] = (

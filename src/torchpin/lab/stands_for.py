@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.quantities import count
+from torchpin.quantities import count, join_names
 
 if TYPE_CHECKING:
     from torchpin.lab.scope import LabPackages
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def opening_line(env: Environment, scope: LabPackages) -> str:
     """What a lab is going to cover of an environment, in one line."""
     return (
-        f"lab: {env.name} with {len(scope.real)} of its {scope.total} packages; stubs for {_join(_stubs(env, scope))}; "
+        f"lab: {env.name} with {len(scope.real)} of its {scope.total} packages; stubs for {join_names(_stubs(env, scope))}; "
         f"without {_left_out(env, scope)}"
     )
 
@@ -23,7 +23,7 @@ def closing_line(env: Environment, scope: LabPackages, *, done: str, has_image: 
     """What a lab has done and how much of an environment it covered, in one line. `done`: such as `built and checked`."""
     return (
         f"{env.name}: {done} in the lab: {len(scope.real)} of {scope.total} packages, "
-        f"with stubs for {_join(_stubs(env, scope, has_image=has_image))}, without {_left_out(env, scope)} (`--verbose` lists them)"
+        f"with stubs for {join_names(_stubs(env, scope, has_image=has_image))}, without {_left_out(env, scope)} (`--verbose` lists them)"
     )
 
 
@@ -44,9 +44,4 @@ def _left_out(env: Environment, scope: LabPackages) -> str:
     counts = [count(len(scope.left_out), "package")]
     counts += [count(len(env.service.apt), "system package")] if env.service.apt else []
     counts += ["what `build:` compiles"] if env.service.build else []
-    return _join(counts)
-
-
-def _join(names: tuple[str, ...] | list[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return join_names(counts)

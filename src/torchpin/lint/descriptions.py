@@ -49,10 +49,9 @@ def invalid_description(problems: Sequence[Problem]) -> Iterator[Finding]:
     Sources: the shapes of the description's sections.
     """
     for problem in problems:
-        where = f"{problem.path}: " if problem.path else ""
         yield Finding(
             location=str(problem.position),
-            message=f"{where}{problem.message}",
+            message=problem.text,
             help=REGISTRY[INVALID_DESCRIPTION].help_line,
             about=problem.path,
             level="error",

@@ -25,7 +25,7 @@ from torchpin.lock.layers import inputs_digest, outdated_files, source_layers, s
 
 if TYPE_CHECKING:
     from torchpin.facts import Wheel
-    from torchpin.model import Environment, LayerLock, Lock, PublishedHashes, Source, Upstream
+    from torchpin.model import Environment, Lock, PublishedHashes, Source, Upstream
 
 
 def unanswered(env: Environment, lock: Lock, *, uv: str, published: PublishedHashes | None = None) -> str:
@@ -35,7 +35,7 @@ def unanswered(env: Environment, lock: Lock, *, uv: str, published: PublishedHas
     """
     for file, message, _ in outdated_files(env, lock):
         return f"{file} {message}"
-    for layer in _layers(lock):
+    for layer in lock.all_layers:
         if layer.uv != uv:
             return f"{layer.file} was locked by uv {layer.uv}"
     excluded = sorted(compiled_versions(env).keys() & lock.packages.keys())
@@ -49,10 +49,6 @@ def unanswered(env: Environment, lock: Lock, *, uv: str, published: PublishedHas
         if not _has_wheel(env, lock, name, wheel, published):
             return f"the facts about {name} have changed"
     return "" if _is_split(env, lock, uv) else "torchpin splits what is locked into other layers"
-
-
-def _layers(lock: Lock) -> list[LayerLock]:
-    return [*lock.layers, *(layer for layer in (*lock.build_layers, lock.provided) if layer)]
 
 
 def _has_wheel(

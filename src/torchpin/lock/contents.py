@@ -86,14 +86,9 @@ def _without_markers(requirement: Requirement) -> str:
     return str(bare)
 
 
-def is_read(wheel: WheelContents | None) -> bool:
-    """Whether the table of contents of the locked file itself was read."""
-    return wheel is not None and not wheel.unread and not wheel.contents_of
-
-
 def overlapping(wheels: Iterable[WheelContents]) -> list[tuple[WheelContents, WheelContents]]:
     """The pairs of wheels, each sorted by name, that were read and install into a folder of the same name."""
-    ordered = sorted(filter(is_read, wheels), key=lambda wheel: wheel.name)
+    ordered = sorted((wheel for wheel in wheels if wheel.is_read), key=lambda wheel: wheel.name)
     return [
         (first, second)
         for first, second in combinations(ordered, 2)

@@ -46,17 +46,18 @@ def install_file(layer: LayerLock) -> str:
         )
     base_url = f"${{{mirror_variable(layer.origin)}}}"
     return file_format.installer_requirements(
-        layer, {package.name: f"{base_url}/{_quoted(package)}" for package in layer.packages}
+        layer, {package.name: f"{base_url}/{file_name_in_url(package)}" for package in layer.packages}
     )
 
 
 def _file_address(package: Artifact) -> str:
     """The address of a file that is in no index, with the variable that its step of the installation sets."""
     variable = mirror_variable(package.name) if package.origin == "address" else FILES_VARIABLE
-    return f"${{{variable}}}/{_quoted(package)}"
+    return f"${{{variable}}}/{file_name_in_url(package)}"
 
 
-def _quoted(package: Artifact) -> str:
+def file_name_in_url(package: Artifact) -> str:
+    """The name of a package's file as the last part of an address."""
     return package.filename.replace("+", "%2B")
 
 

@@ -159,7 +159,7 @@ def parse_upstream(file: str, text: str) -> Upstream:
 
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
-    layers = [*lock.layers, *(layer for layer in (*lock.build_layers, lock.provided) if layer)]
+    layers = lock.all_layers
     environment = layers[0].environment if layers else ""
     statements = {
         LICENSES: licenses_text(environment, lock.licenses),

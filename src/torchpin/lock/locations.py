@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from torchpin.compat.pins import file_packages
 from torchpin.description.environments import index_url
-from torchpin.lock.export import wheel_release
+from torchpin.lock.export import file_name_in_url, wheel_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import Artifact, Environment, LayerLock, Lock
+    from torchpin.model import Environment, LayerLock, Lock
 
 
 def file_urls(env: Environment, lock: Lock, mirrors: Mapping[str, str]) -> dict[str, str]:
@@ -43,11 +43,6 @@ def address_folders(env: Environment) -> dict[str, str]:
         for name, package in file_packages(env).items()
         if package.file and package.file.url
     }
-
-
-def file_name_in_url(package: Artifact) -> str:
-    """The name of a package's file as the last part of an address."""
-    return package.filename.replace("+", "%2B")
 
 
 def _base_url(layer: LayerLock, mirrors: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from torchpin.description.environments import MACHINES, origin_url
 from torchpin.errors import InputError
-from torchpin.lock.locations import file_name_in_url
+from torchpin.lock.export import file_name_in_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

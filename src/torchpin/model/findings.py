@@ -34,12 +34,13 @@ class Problem:
     path: str
     message: str
 
+    @property
+    def text(self) -> str:
+        """The message, behind the key path where there is one."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
     def __str__(self) -> str:
-        return (
-            f"{self.position}: {self.path}: {self.message}"
-            if self.path
-            else f"{self.position}: {self.message}"
-        )
+        return f"{self.position}: {self.text}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

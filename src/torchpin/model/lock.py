@@ -134,6 +134,11 @@ class WheelContents:
     unpacked: int = 0
     unread: str = ""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the table of contents of the locked file itself was read."""
+        return not self.unread and not self.contents_of
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
@@ -158,6 +163,18 @@ class Lock:
     def build_layers(self) -> tuple[LayerLock, ...]:
         """The layers of what builds packages and is not in the image."""
         return tuple(layer for layer in (self.build, self.stage) if layer)
+
+    @property
+    def all_layers(self) -> tuple[LayerLock, ...]:
+        """The layers with those of what builds packages, and of what the base image provides."""
+        return (*self.layers, *self.build_layers, *([self.provided] if self.provided else []))
+
+    @property
+    def optional_names(self) -> frozenset[str]:
+        """The names of the packages of optional layers."""
+        return frozenset(
+            package.name for layer in self.layers if layer.optional for package in layer.packages
+        )
 
     @property
     @remembered

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import paths
+from torchpin.model.findings import Position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-    from torchpin.model.findings import Position
     from torchpin.model.packages import Index, Layer
 
 _NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
@@ -274,9 +274,13 @@ class Service:
     def file(self) -> str:
         return paths.description_path(self.name)
 
+    def position(self, path: str) -> Position:
+        """The position of a key path of the description; that of the file alone where the path has none."""
+        return self.positions.get(path) or Position(file=self.file, line=0, column=0)
+
     def location(self, path: str) -> str:
         """`file:line:column` of a key path of the description; the file alone where the path has no position."""
-        return str(self.positions.get(path) or self.file)
+        return str(self.position(path))
 
     @property
     def home(self) -> str:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from torchpin.lint.result import UNPINNED
 from torchpin.output.check_report import fixable_word, summary_line, unpinned_lines
 from torchpin.output.machine_readable import (
-    CHECKS_URL,
     escape_data,
     escape_property,
 )
-from torchpin.output.markdown import code_cell, prose_cell
+from torchpin.output.markdown import check_cell, code_cell, findings_table, prose_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,18 +78,20 @@ def github_report(report: CheckReport) -> Iterator[str]:
         yield f"::warning file={escape_property(file)},title={UNPINNED}::{escape_data(line_text)}"
 
 
+def _finding_cells(match: Match) -> tuple[str, ...]:
+    finding = match.finding
+    return (
+        check_cell(finding.level, match.id),
+        code_cell(finding.location),
+        prose_cell(finding.message),
+        prose_cell(finding.help),
+    )
+
+
 def markdown_report(report: CheckReport) -> Iterator[str]:
     """A table for a comment: level, place, what, and what to do; then the packages without a version and the counts."""
-    shown = report.result.shown
-    if shown:
-        yield "| | Place | What | Help |"
-        yield "| --- | --- | --- | --- |"
-    for match in shown:
-        address = f"{CHECKS_URL}#{match.id.lower()}"
-        cells = (match.finding.message, match.finding.help)
-        place = code_cell(match.finding.location)
-        yield f"| {match.finding.level} [{match.id}]({address}) | {place} | {' | '.join(map(prose_cell, cells))} |"
-    if shown:
+    yield from findings_table(map(_finding_cells, report.result.shown))
+    if report.result.shown:
         yield ""
     for line in unpinned_lines(report.result):
         yield f"- {prose_cell(line)}"

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 from torchpin.checks.report import entries
 from torchpin.checks.verdict_text import summary_sentence
 from torchpin.controls import show_controls
+from torchpin.documents.markdown import escape_bars
 from torchpin.output.machine_readable import CHECKS_URL, place_of
 from torchpin.queries.diff import download_change, download_total, named_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.checks.registry import Result
-    from torchpin.model import Environment
+    from torchpin.checks.report import Entry
+    from torchpin.model import Environment, Service
     from torchpin.queries.diff import Difference, ItemChange
 
 _FOLDED_FROM = 10  # changed packages: more of them are folded away
@@ -30,16 +32,8 @@ def judgement_markdown(results: Sequence[Result], environments: Sequence[Environ
     shown = [entry for entry in entries(results) if entry.kind != "waived"]
     yield prose_cell(summary_sentence(results))
     if shown:
-        yield from ("", "| | Place | What | Help |", "| --- | --- | --- | --- |")
-    for entry in shown:
-        file, line, _ = place_of(entry, services[entry.environments[0]])
-        cells = (
-            f"{entry.kind} [{entry.check}]({CHECKS_URL}#{entry.check.lower()})",
-            code_cell(f"{file}:{line}" if line else file),
-            prose_cell(f"{', '.join(entry.environments)}: {entry.message}"),
-            prose_cell(entry.help),
-        )
-        yield f"| {' | '.join(cells)} |"
+        yield ""
+    yield from findings_table(_finding_cells(entry, services) for entry in shown)
 
 
 def differences_markdown(differences: Sequence[Difference]) -> Iterator[str]:
@@ -78,6 +72,29 @@ def _packages(changes: Sequence[ItemChange]) -> Iterator[str]:
         yield from ("", *table)
 
 
+def findings_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The table of findings, from cells that are escaped: the check with its level, place, what, help. Nothing without rows."""
+    for number, cells in enumerate(rows):
+        if number == 0:
+            yield from ("| | Place | What | Help |", "| --- | --- | --- | --- |")
+        yield f"| {' | '.join(cells)} |"
+
+
+def check_cell(level: str, check_id: str) -> str:
+    """The level of a finding and its check, which links to the page of checks."""
+    return f"{level} [{check_id}]({CHECKS_URL}#{check_id.lower()})"
+
+
+def _finding_cells(entry: Entry, services: Mapping[str, Service]) -> tuple[str, ...]:
+    file, line, _ = place_of(entry, services[entry.environments[0]])
+    return (
+        check_cell(entry.kind, entry.check),
+        code_cell(f"{file}:{line}" if line else file),
+        prose_cell(f"{', '.join(entry.environments)}: {entry.message}"),
+        prose_cell(entry.help),
+    )
+
+
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(headers)} |"
     yield f"| {' | '.join('---' for _ in headers)} |"
@@ -87,21 +104,17 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 
 def code_cell(text: str) -> str:
     """A text as quoted code for a cell of a table; backticks become apostrophes."""
-    return f"`{_escape_bars(_one_line(text).replace('`', chr(39)))}`"
+    return f"`{escape_bars(_one_line(text).replace('`', chr(39)))}`"
 
 
 def prose_cell(text: str) -> str:
     """A text for a cell of a table, with its Markdown and HTML escaped; quoted code stays code."""
     parts = re.split(r"(`[^`]*`)", _one_line(text))
     return "".join(
-        _escape_bars(part) if part.startswith("`") else re.sub(r"([\\|*_~\[\]<>#!@])", r"\\\1", part)
+        escape_bars(part) if part.startswith("`") else re.sub(r"([\\|*_~\[\]<>#!@])", r"\\\1", part)
         for part in parts
     )
 
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s*[\r\n]\s*", " ", show_controls(text))
-
-
-def _escape_bars(text: str) -> str:
-    return re.sub(r"(\\*)\|", lambda match: match[1] * 2 + r"\|", text)  # a backslash may precede the bar

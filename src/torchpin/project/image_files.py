@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_ORIGINS = 50  # copies from stage to stage that one path is followed through
 _MOST_COPIES = 200  # of a stage, the last ones before an instruction
 _MOST_MATCHED = 1_000  # files of the project that one pattern of a COPY is tried on
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
+REMOTE_SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +152,7 @@ class ImageFiles:
         names = {heredoc.name for heredoc in instruction.heredocs}
         plain = tuple(source for source in sources if _heredoc_name(source) not in names)
         copy = _Copy(
-            sources=tuple(source for source in plain if not _REMOTE.match(source)),
+            sources=tuple(source for source in plain if not REMOTE_SOURCE.match(source)),
             target=_joined(step.folder, target),
             is_folder=len(sources) > 1 or target.endswith("/") or target in {".", ".."},
             heredocs=tuple(_filled_in(heredoc, step) for heredoc in instruction.heredocs),
@@ -278,7 +278,7 @@ def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], doc
     folders = [posixpath.dirname(dockerfile)]
     while folders[-1].strip("/"):  # a project that is named from the root ends there
         folders.append(posixpath.dirname(folders[-1]))
-    sources = [source for row in steps for source in row if not _REMOTE.match(source)]
+    sources = [source for row in steps for source in row if not REMOTE_SOURCE.match(source)]
     scores = dict.fromkeys(folders, 0)
     files = ImageFiles(paths=paths)
     for folder in folders:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import TYPE_CHECKING
 
-from torchpin.project.shell.nested import SHELLS, parse_shell_call
+from torchpin.project.shell.nested import SHEBANG, SHELLS, parse_shell_call
 from torchpin.project.shell.script import parse_script
 from torchpin.project.shell.simple_commands import without_secrets
 from torchpin.project.shell.values import Script, ShellCommand, ShellWord, UnreadPart
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from torchpin.project.shell.reader import FindScript
     from torchpin.project.shell.values import Budget
 
-_INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)((?:[ \t]+\S+)*)")
 _SH = ("/bin/sh", "-c")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -44,7 +42,7 @@ def parse_commands(
         if call is None or call.script < 0:
             return Script(commands=(_exec_command(instruction, words),))
         text = PlacedText.at(words[call.script], instruction.place)
-    elif instruction.heredoc_is_script and (match := _INTERPRETER.match(text.text)):
+    elif instruction.heredoc_is_script and (match := SHEBANG.match(text.text)):
         words = (match[1], *match[2].split(), "-c")
     if posixpath.basename(words[0]) not in SHELLS:
         return _foreign(instruction, words[0])

@@ -13,7 +13,7 @@ from torchpin.compat import partners
 from torchpin.compat.builds import candidate_builds
 from torchpin.compat.gpus import minimum_driver, unknown_gpu_text
 from torchpin.compat.pins import torch_metadata
-from torchpin.description.environments import with_build
+from torchpin.description.environments import target_text, with_build
 from torchpin.errors import InputError
 from torchpin.facts.versions import major_minor
 from torchpin.model import Base, Environment, Service, Torch, Variant
@@ -212,7 +212,7 @@ def _no_build_text(
     env: Environment, request: PinRequest, releases: Sequence[Version], builds: Iterable[Build]
 ) -> str:
     name = str(releases[0]) if len(releases) == 1 else request.torch
-    subject = f"no build of torch{' ' + name if name else ''} for Python {env.service.python} on {env.variant.platform}"
+    subject = f"no build of torch{' ' + name if name else ''} for {target_text(env)}"
     fitting = [build for build in builds if not build.unsupported_gpus][:_MAX_NAMED]
     help_text = ", ".join(f"{build.version} on {build.channel}" for build in fitting)
     code = f" has code for {', '.join(request.gpus)}" if request.gpus else " exists"

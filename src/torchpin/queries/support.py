@@ -9,7 +9,7 @@ from torchpin import facts
 from torchpin.compat.base_torch import image_with_code
 from torchpin.compat.builds import build_with_code
 from torchpin.compat.gpus import is_cpu_variant, judge_gpu
-from torchpin.description.environments import torch_build
+from torchpin.description.environments import torch_build, torch_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +108,7 @@ def _reason(env: Environment, name: str, verdict: GpuVerdict) -> str:
     """Why a cell is not ok, "" where it is: which torch it is about and, where it has no code, which one has."""
     if verdict.status != "incompatible":
         return verdict.reason
-    torch = f"torch {env.service.torch.version}+{torch_build(env)}"
+    torch = torch_text(env)
     if env.service.torch.origin == "base":
         image = image_with_code(env, name)
         other = f"{image.image} has a torch with code for it" if image else ""

@@ -75,7 +75,7 @@ def freeze_differences(freeze: str, lock: Lock, compiled: Mapping[str, str] | No
     for name, version in (compiled or {}).items():
         is_same = name in installed and is_compiled_version(installed[name], version)
         locked[name] = installed[name] if is_same else version
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    optional = lock.optional_names
     return (
         *(
             f"{name}: the source is installed by its lock, but it is not installed"

@@ -61,7 +61,6 @@ class Inventory:
 def environment_inventory(env: Environment, lock: Lock) -> Inventory:
     """What an environment is made of: the locked packages, what builds some of them, its sources, and the base image."""
     statements = {statement.sha256: statement for statement in lock.licenses}
-    layers = (*lock.layers, *(layer for layer in (lock.provided, *lock.build_layers) if layer))
     components = [
         _base_component(env.base),
         *map(_source_component, env.service.sources),
@@ -79,7 +78,7 @@ def environment_inventory(env: Environment, lock: Lock) -> Inventory:
                 is_provided=layer is lock.provided,
                 statement=statements.get(package.sha256),
             )
-            for layer in layers
+            for layer in lock.all_layers
             for package in layer.packages
         ),
     ]

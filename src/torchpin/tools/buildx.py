@@ -342,8 +342,13 @@ def run_logged(
 
 def reports_json(version: str) -> bool:
     """Whether a buildx, such as 0.13.1+ds1 or v0.17.1, writes the progress of a build as JSON alone, errors aside."""
+    return minor_release(version) >= _FIRST_WITH_JSON
+
+
+def minor_release(version: str) -> tuple[int, int]:
+    """The major and minor number of a buildx, such as v0.17.1; (0, 0) where its version has none."""
     match = re.match(r"v?(\d+)\.(\d+)", version)
-    return match is not None and (int(match[1]), int(match[2])) >= _FIRST_WITH_JSON
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def failure_message(

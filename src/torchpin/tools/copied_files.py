@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from torchpin import paths
 from torchpin.errors import InputError, ToolError, TorchpinError, os_error_reason
 from torchpin.facts.secrets import is_secret_file
-from torchpin.model import Position, Problem
+from torchpin.model import Problem
 from torchpin.tools.files import KINDS, PRIVATE_FILES, expect_inside, read_inside
 from torchpin.tools.ignore_patterns import ignore_matcher
 
@@ -112,10 +112,12 @@ def copied_digests(
         try:
             digests[context_path] = tree_digest(list_members(root, service, entry, left_out), read_member)
         except TorchpinError as error:
-            own = number < len(service.files)  # behind them are the folders that wheels are compiled from
-            path = f"files[{number}].from" if own else "build.wheels"
-            position = service.positions.get(path) or Position(file=service.file, line=0, column=0)
-            problems.append(Problem(position=position, path=path, message=_from_root(root, str(error))))
+            is_listed = number < len(
+                service.files
+            )  # behind them are the folders that wheels are compiled from
+            path = f"files[{number}].from" if is_listed else "build.wheels"
+            message = _from_root(root, str(error))
+            problems.append(Problem(position=service.position(path), path=path, message=message))
     if problems:
         raise InputError("correct these first; nothing was built", problems)
     return digests

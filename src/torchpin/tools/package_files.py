@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin.compat.pins import pinned_version
 from torchpin.compat.wheels import best_wheel
-from torchpin.description.environments import mirror_variable
+from torchpin.description.environments import mirror_variable, target_text
 from torchpin.errors import InputError, ToolError
 from torchpin.model import Artifact, Package, PackageFile
 from torchpin.redaction import redact_credentials
@@ -180,7 +180,7 @@ def _require_pinned_release(env: Environment, package: Package, file: LocatedFil
     if artifact.is_source:
         return
     if best_wheel((artifact,), env.service.python, env.variant.platform) is None:
-        target = f"Python {env.service.python} on {env.variant.platform}"
+        target = target_text(env)
         raise InputError(
             f"{artifact.filename} is not for {target}; name another file for {env.variant.name}, with `variants` for each"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, TorchpinError, os_error_reason
-from torchpin.model import Position, Problem
+from torchpin.model import Problem
 from torchpin.tools.docker import RunFiles
 from torchpin.tools.files import read_bytes
 from torchpin.tools.scratch import temporary_folder
@@ -94,5 +94,4 @@ def _secret(
 
 
 def _problem(service: Service, path: str, message: str) -> Problem:
-    position = service.positions.get(path) or Position(file=service.file, line=0, column=0)
-    return Problem(position=position, path=path, message=message)
+    return Problem(position=service.position(path), path=path, message=message)

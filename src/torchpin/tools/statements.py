@@ -73,9 +73,8 @@ def read_statements(
     build of the same release is read. A file that states no license has no statement, a wheel always has its contents or why
     they were not read. Raises ToolError when a server fails.
     """
-    layers = [*lock.layers, *(layer for layer in (*lock.build_layers, lock.provided) if layer)]
-    artifacts = {package.sha256: package for layer in layers for package in layer.packages}
-    origins = {package.sha256: layer.origin for layer in layers for package in layer.packages}
+    artifacts = {package.sha256: package for layer in lock.all_layers for package in layer.packages}
+    origins = {package.sha256: layer.origin for layer in lock.all_layers for package in layer.packages}
     installed = {package.sha256 for package in lock.all_packages.values()}
     licenses = {statement.sha256: statement for statement in (current.licenses if current else ())}
     present = {wheel.sha256: wheel for wheel in (current.wheels if current else ())}
@@ -114,9 +113,8 @@ def _unread_files(
         if package.sha256 not in installed:
             return package.sha256 in licenses
         # a source archive tells the same whenever it is read; a wheel that was not read may be there now
-        return contents.is_read(wheels.get(package.sha256)) or (
-            package.is_source and package.sha256 in wheels
-        )
+        wheel = wheels.get(package.sha256)
+        return wheel is not None and (wheel.is_read or package.is_source)
 
     return [package for package in artifacts if not is_known(package)]
 

@@ -155,8 +155,7 @@ def _package_error(env: Environment, source: Source, message: str) -> InputError
 def _source_error(env: Environment, source: Source, key: str, message: str) -> InputError:
     number = env.service.sources.index(source)
     path = f"sources[{number}].{key}"
-    position = env.service.positions.get(path) or Position(file=env.service.file, line=0, column=0)
-    problem = Problem(position=position, path=path, message=f"{source.name} {message}")
+    problem = Problem(position=env.service.position(path), path=path, message=f"{source.name} {message}")
     return InputError("the source cannot be installed as it is described", (problem,))
 
 

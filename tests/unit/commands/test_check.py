@@ -115,7 +115,7 @@ def test_a_text_of_standard_input_goes_by_a_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gone/Dockerfile", "does not exist"), ("notes.md", "is none of the files"), ("pipe.txt", "is not a file"), ("latin.txt", "not UTF-8")],
+    [("gone/Dockerfile", "does not exist"), ("notes.md", "is not one of the files"), ("pipe.txt", "is not a file"), ("latin.txt", "not UTF-8")],
 )  # fmt: skip
 def test_a_named_file_that_cannot_be_read_is_said_and_the_others_are_checked(name: str, message: str) -> None:
     write({"notes.md": "", "Dockerfile": "FROM ubuntu\n"})
@@ -280,7 +280,7 @@ def test_only_what_is_not_in_the_baseline_fails() -> None:
 
 def test_a_baseline_that_is_none_is_an_error() -> None:
     write({"Dockerfile": BASE, "known.json": "{}"})
-    with pytest.raises(InputError, match=r"known\.json cannot be read: it is no baseline"):
+    with pytest.raises(InputError, match=r"known\.json cannot be read: it is not a baseline"):
         run(baseline="known.json")
     with pytest.raises(
         InputError, match=r"does not exist; `invoke check --baseline gone\.json --write-baseline`"

@@ -77,4 +77,6 @@ def test_a_lock_that_a_dockerfile_of_the_project_installs_is_read() -> None:
 def test_source_code_is_no_dockerfile() -> None:
     write({"dockerfile.py": "import re\n", "my_dockerfile_reader.py": "import re\n"})
     assert (checked(run()), run().problems) == (set(), ())
-    assert run("dockerfile.py").problems[0].startswith("dockerfile.py is none of the files that are checked")
+    assert (
+        run("dockerfile.py").problems[0].startswith("dockerfile.py is not one of the files that are checked")
+    )

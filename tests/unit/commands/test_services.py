@@ -47,7 +47,7 @@ def test_an_image_is_cut_at_the_end_of_its_tag(image: str, short: str) -> None:
 def test_what_to_run_is_said_once_a_kind() -> None:
     assert state_notes([replace(ROW, image="built")]) == []
     assert state_notes([ROW, CPU, replace(CPU, lock="old", image="missing")]) == [
-        "`invoke lock` writes what is missing or old of 1 environment",
+        "`invoke lock` writes the missing or outdated locks of 1 environment",
         "`invoke build` makes the missing image of 1 environment",
         "no Docker engine: the image of 1 environment was not looked for",
     ]

@@ -15,7 +15,8 @@ from packaging.version import Version
 from support.abi_wheels import ATTENTION, DIGEST, LAYER_ONE, RELEASE, make_environment, make_lock, resolution
 from torchpin.description.environments import GLIBC_MINOR, MACHINES, select_environments
 from torchpin.errors import InputError
-from torchpin.lock.locations import file_name_in_url, file_urls
+from torchpin.lock.export import file_name_in_url
+from torchpin.lock.locations import file_urls
 from torchpin.lock.pylock import Location, build_pylock, pylock_text
 from torchpin.workspace import workspace
 

@@ -12,7 +12,7 @@ from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import image_location, unknown_base
 from torchpin.compat.base_torch import torch_images
 from torchpin.compat.pins import cudnn_version
-from torchpin.description.environments import cuda_version, has_other_channel, torch_build
+from torchpin.description.environments import cuda_version, has_other_channel, torch_build, torch_text
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 from torchpin.quantities import format_megabytes
@@ -97,7 +97,7 @@ def _duplicate_finding(context: CheckContext, env: Environment, row: facts.BaseI
         + ("; extensions do not compile with another CUDA major version" if has_other_major else ""),
         help=_base_help(cuda, row) if differences else _WITHOUT_CUDA,
         about=row.image,
-        evidence=f"{row.citation}; torch {env.service.torch.version}+{torch_build(env)}",
+        evidence=f"{row.citation}; {torch_text(env)}",
         level="warning" if has_other_major else "notice",
     )
 

@@ -15,7 +15,7 @@ from torchpin.checks.rules.base_image import base_has_a_digest, base_is_there
 from torchpin.checks.rules.base_packages import base_runs_the_build
 from torchpin.compat.compiled import compiled_versions, compute_capabilities
 from torchpin.compat.compilers import compiler_of
-from torchpin.description.environments import cuda_version, torch_build
+from torchpin.description.environments import cuda_version, torch_text
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change, Finding
 
@@ -80,7 +80,7 @@ def _toolkit_answers(
     env: Environment, stage: BuildStage, row: facts.BaseImage, toolkit: str
 ) -> Iterator[Answer]:
     cuda = cuda_version(env) or ""
-    torch = f"torch {env.service.torch.version}+{torch_build(env)}"
+    torch = torch_text(env)
     if toolkit.partition(".")[0] != cuda.partition(".")[0]:
         message = f"{row.image} has nvcc of CUDA {toolkit}, and {torch} is compiled with {cuda}: torch refuses another major"
         yield _toolkit_finding(env, stage, message, row)

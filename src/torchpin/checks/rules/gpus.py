@@ -19,7 +19,13 @@ from torchpin.compat.gpus import (
     minimum_driver,
     unknown_gpu_text,
 )
-from torchpin.description.environments import cuda_version, has_other_channel, torch_build
+from torchpin.description.environments import (
+    cuda_version,
+    has_other_channel,
+    target_text,
+    torch_build,
+    torch_text,
+)
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -88,7 +94,7 @@ def _no_code_finding(
 ) -> Finding:
     gpu = facts.gpu(name)
     capability = f" (compute capability {gpu.capability})" if gpu and gpu.capability else ""
-    build = f"torch {env.service.torch.version}+{torch_build(env)}"
+    build = torch_text(env)
     help_text, changes = _remedy(context, env, name)
     return finding(
         env,
@@ -112,7 +118,7 @@ def _remedy(context: CheckContext, env: Environment, name: str) -> tuple[str, Se
         return _base_remedy(env, name, listed)
     best = build_with_code(env, name, [gpu_name for gpu_name, _ in target_gpus(context, env)])
     if best is None:
-        scope = f"Python {env.service.python} on {env.variant.platform}"
+        scope = target_text(env)
         return f"{otherwise}: no known build for {scope} has code for it", ()
     lost = f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
     build = f'set `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
@@ -213,7 +219,7 @@ def _compat_package(
 ) -> tuple[str, str] | None:
     """The package of the base image that runs the CUDA on an older driver, and the evidence; None: there is none."""
     base = facts.base_image(env.base.image)
-    gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
+    gate = facts.image_gate(base)
     if gate is None or _branch(driver) not in gate.older_branches or _geforce_names(context, env):
         return None
     cuda = gate.needs.removeprefix(">=")
@@ -262,7 +268,7 @@ def _check_runtime_gate(
     base = facts.base_image(env.base.image)
     if base is not None and base.gate_cuda is None:
         return  # it is not built on an nvidia/cuda image, which alone require drivers
-    gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
+    gate = facts.image_gate(base)
     # An image requires a CUDA version, 12.8 and not 12.8.1, which every driver reports from that of update 0 on.
     base_minimum = facts.driver(major_minor(base.gate_cuda)) if base and base.gate_cuda else None
     if base_minimum and Version(driver) >= Version(base_minimum.toolkit):

@@ -17,6 +17,7 @@ from torchpin.checks.context import reports_repository
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import supports
+from torchpin.description.environments import target_text
 from torchpin.facts.versions import parse_version, public_version
 from torchpin.lock import compare, cooldown
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
@@ -212,7 +213,7 @@ def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Fi
                 message = f"{package.filename} is not a file of {package.name} {package.version}"
                 yield finding(env, location, message, about=package.name)
             elif not supports(package.filename, env.service.python, env.variant.platform):
-                target = f"Python {env.service.python} on {env.variant.platform}"
+                target = target_text(env)
                 message = f"{package.filename} does not support {target}"
                 yield finding(env, location, message, about=package.name)
 

@@ -19,7 +19,13 @@ from torchpin.compat.publication import (
     published_releases,
     wheel_fit,
 )
-from torchpin.description.environments import base_path, has_other_channel, has_own_torch, torch_build
+from torchpin.description.environments import (
+    base_path,
+    has_other_channel,
+    has_own_torch,
+    target_text,
+    torch_build,
+)
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -74,9 +80,7 @@ def _not_published(context: CheckContext, env: Environment, evidence: str) -> An
         env,
         _channel_position(env) if channels else env.service.location("torch.version"),
         f"torch {version} does not exist on {where}{_channel_limits(env)}; {_availability(channels)}",
-        help=_build_help(env, best)
-        if best
-        else f"choose a release that has wheels for Python {env.service.python} on {env.variant.platform}",
+        help=_build_help(env, best) if best else f"choose a release that has wheels for {target_text(env)}",
         about="torch",
         evidence=evidence,
         fix=build_changes(env, best) if best else (),

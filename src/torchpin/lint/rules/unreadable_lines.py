@@ -117,11 +117,10 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
 def _unread_problems(problems: Iterable[Problem]) -> Iterator[Finding]:
     """What of the files that an install reads could not be read."""
     for problem in problems:
-        path = f"{problem.path}: " if problem.path else ""
         yield build_finding(
             "ADO008",
             str(problem.position),
-            f"cannot be read: {path}{problem.message}",
+            f"cannot be read: {problem.text}",
             about=problem.position.file,
         )
 

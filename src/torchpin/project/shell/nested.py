@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torchpin.project.shell.words import ExpandedWord
 
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh"}
-_INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)((?:[ \t]+\S+)*)")
+SHEBANG = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)((?:[ \t]+\S+)*)")
 _MOST_OF_A_FILE = 2  # of a script within itself: some call themselves once, with another argument
 NOT_IN_PROJECT = "the script is not in the project"
 _MOST_CALLS = 10  # functions that call each other
@@ -183,7 +183,7 @@ class NestedReader(CommandReader):
             ):  # what is sourced sets variables, as a rule: a virtual environment, /etc/os-release
                 self.note(command.place, NOT_IN_PROJECT, " ".join(command.texts))
             return Status.LIKELY
-        match = _INTERPRETER.match(script.text.text)
+        match = SHEBANG.match(script.text.text)
         program = posixpath.basename(match[1]) if match else "sh"
         is_run_by_shell = posixpath.basename(command.texts[0]) in SHELLS
         if program not in SHELLS and not is_sourced and not is_run_by_shell:
