@@ -149,8 +149,8 @@ def amount(done: int, total: int, unit: str) -> str:
 
 def elapsed(seconds: float) -> str:
     """Seconds in words: `12 s`, `3:05`, `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     if not minutes:
-        return f"{rest} s"
+        return f"{remainder} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{remainder:02}" if hours else f"{minutes}:{remainder:02}"

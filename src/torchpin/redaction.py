@@ -1,4 +1,4 @@
-"""Secrets in texts: user information and queries of addresses, values whose name or form tells that they are secret."""
+"""Secrets in texts: user information and queries of addresses, values whose name or form shows that they are secret."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ HIDDEN = "***"  # stands where the value of a secret was
 def redact_credentials(text: str) -> str:
     """A text without the user names, tokens, passwords and queries of the addresses in it, and without known secrets.
 
-    Known are headers, values of a `NAME=value` whose name tells it, and the forms that services give to their tokens.
+    Known are headers, values of a `NAME=value` whose name shows it, and the forms that services give to their tokens.
     """
     if "://" in text:
         text = _BROKEN_USERINFO.sub("", USERINFO.sub("", text))
@@ -90,7 +90,7 @@ def _without_named_value(match: re.Match[str]) -> str:
 
 
 def hide_forms(text: str) -> str:
-    """A text without the values whose form tells that they are secret."""
+    """A text without the values whose form shows that they are secret."""
     for form in known_forms(text):
         text = form.pattern.sub(lambda match: f"{match.groupdict().get('before') or ''}{HIDDEN}", text)
     return text

@@ -34,7 +34,7 @@ _PACKAGES = {
 def image_accelerator(image: str) -> str:
     """What an image is for other than NVIDIA's GPUs and CPUs, "" where its name says nothing of that kind."""
     name = image.partition("@")[0].lower()
-    return next((what for what, pattern in _IMAGES if re.search(pattern, name)), "")
+    return next((hardware for hardware, pattern in _IMAGES if re.search(pattern, name)), "")
 
 
 def other_accelerator(image: str, channel: str, packages: dict[str, str]) -> str:
@@ -42,9 +42,9 @@ def other_accelerator(image: str, channel: str, packages: dict[str, str]) -> str
 
     `packages`: what is installed, with its place.
     """
-    if what := image_accelerator(image):
-        return f"the base image {image} is for {what}"
-    if what := other_vendor(channel):
-        return f"torch comes from {channel}, which has {what}"
+    if hardware := image_accelerator(image):
+        return f"the base image {image} is for {hardware}"
+    if hardware := other_vendor(channel):
+        return f"torch comes from {channel}, which has {hardware}"
     name = next((name for name in packages if name in _PACKAGES), "")
     return f"{name} ({packages[name]}) is for {_PACKAGES[name]}" if name else ""

@@ -49,7 +49,7 @@ _ANY_IMAGE, _ANY_PYTHON, _ANY_TORCH = "unknown:unknown", "3.12.11", "2.8.0"
 class Adoption:
     """`text`: the drafted description; `missing`: why there is none; `matches`: the lines that rules match.
 
-    `questions`: the values that no line tells, "?" in the text, which is no description until they are answered.
+    `questions`: the values that no line gives, "?" in the text, which is not a description until they are answered.
     `unpinned`: the requirements without an exact version, which no layer of the draft has. `steps`: what is left for a person.
     """
 
@@ -75,7 +75,7 @@ def draft_adoption(
 ) -> Adoption:
     """The draft of a project, `{path: text}`, with the matches of the rules in all files.
 
-    `unreadable`: places, as `file:line:column`, that are no text, and why. `folder`: its files, those of `texts` where it is
+    `unreadable`: places, as `file:line:column`, that are not text, and why. `folder`: its files, those of `texts` where it is
     None; `copy_to`: where they have to be copied to first. `resolved_later`: the draft does not say which packages have no
     version, since they get one after it is written.
     """
@@ -95,14 +95,14 @@ def draft_adoption(
         return replace(adoption, missing=missing)
     service = _service(name, chosen)
     unpinned = merged_unpinned(chosen.variants)
-    left = () if resolved_later else unpinned
-    omitted = [*_omitted(chosen, left)]
+    unresolved = () if resolved_later else unpinned
+    omitted = [*_omitted(chosen, unresolved)]
     draft = render_draft(service, chosen, omitted)
     if not draft.text:
         return replace(adoption, missing=draft.missing, unpinned=unpinned)
     omitted += draft.dropped
     steps = next_steps(
-        service, chosen, omitted, left, root=place.root, copy_to=copy_to, is_locked=resolved_later
+        service, chosen, omitted, unresolved, root=place.root, copy_to=copy_to, is_locked=resolved_later
     )
     text = reduce(file_columns, inline, draft.text)
     return replace(

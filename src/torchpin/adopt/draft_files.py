@@ -52,7 +52,7 @@ class ProjectFolder:
 
 @dataclass(kw_only=True, slots=True)
 class _Copies:
-    """The entries of `files:` while they are collected. `taken`: files that installs read, which the image needs no more."""
+    """The entries of `files:` while they are collected. `taken`: files that installs read, which the image no longer needs."""
 
     folder: ProjectFolder
     file: str
@@ -178,10 +178,12 @@ def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, i
 def _top_level(copies: _Copies) -> list[str]:
     """The files at a repository's root that are the project's own."""
     names = {path.partition("/")[0] for path in copies.paths}
-    own = sorted(names & {*copies.folder.own})
-    names -= {*own}
-    if own:
-        copies.omitted.append(f"{', '.join(own)} (torchpin writes {'it' if len(own) == 1 else 'them'})")
+    written_names = sorted(names & {*copies.folder.own})
+    names -= {*written_names}
+    if written_names:
+        copies.omitted.append(
+            f"{', '.join(written_names)} (torchpin writes {'it' if len(written_names) == 1 else 'them'})"
+        )
     return sorted(name for name in names if not _NO_FILES.fullmatch(name) and name not in copies.taken)
 
 

@@ -41,7 +41,7 @@ class FamilyRequest:
     """An install of torch or a companion. `version`: the exact one, "" for none; `specifier`: a range where it is none.
 
     `channel`: "" where it is none or unknown, `channels`: those that pip takes the highest version of; `reason`: what shows
-    the channel, or why it cannot be told. `is_open`: a variable of the build has the version.
+    the channel, or why it cannot be determined. `is_open`: a variable of the build has the version.
     """
 
     name: str

@@ -147,10 +147,10 @@ def next_steps(
     steps += _about_values(service, chosen.main)
     steps += _about_files(service, posixpath.join(root, chosen.main.file), copy_to)
     if unpinned:
-        ways = f"`--write services/{service.name} --resolve` pins them"
+        advice = f"`--write services/{service.name} --resolve` pins them"
         if len(unpinned) <= _MOST_ADDED:
-            ways += f", or, once it is written, `invoke add {service.name} {shlex.join(unpinned)}`"
-        steps.append(f"layers: {count(len(unpinned), 'package')} left out, without a version; {ways}")
+            advice += f", or, once it is written, `invoke add {service.name} {shlex.join(unpinned)}`"
+        steps.append(f"layers: {count(len(unpinned), 'package')} left out, without a version; {advice}")
     left_out = len({*omitted}) - len(unpinned)
     if left_out:
         text = "which the comment above the description names; decide what of it is needed"

@@ -33,7 +33,7 @@ _TORCH_IMAGE = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftTorch:
-    """`version` and `channel`: "" where no line tells them; `absent`: why there is no torch at all.
+    """`version` and `channel`: "" where no line gives them; `absent`: why there is no torch at all.
 
     `follows_channel`: the release is unknown, and is chosen where the channel is known.
     """

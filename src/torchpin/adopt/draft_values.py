@@ -9,7 +9,7 @@ UNKNOWN = "?"  # an open value of a draft; a description with it is invalid
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnValue:
-    """A value of a draft, "" where nothing tells it.
+    """A value of a draft, "" where nothing gives it.
 
     `location`: `file:line:column` of the line that it comes from, "" for an option of the command line; `reason`: what that
     line says. `choice`: what of the value was chosen and not read, and why; "" where all of it was read.

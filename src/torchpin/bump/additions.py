@@ -131,11 +131,11 @@ def _refusals(service: Service, requirement: Requirement) -> Iterator[str]:
     for pin in pins.values():
         if pin.name == name:
             pinned = f"{name}{extras_text(pin.extras)}=={pin.version}"
-            way = f"`invoke bump {name}==VERSION --service {service.name}` changes it"
+            advice = f"`invoke bump {name}==VERSION --service {service.name}` changes it"
             if not requirement.extras <= pin.extras:
                 extras = extras_text({*requirement.extras, *pin.extras})
-                way = f"write {name}{extras}=={pin.version} there, then lock"
-            yield f"{pin.location}: {pinned} is pinned already; {way}"
+                advice = f"write {name}{extras}=={pin.version} there, then lock"
+            yield f"{pin.location}: {pinned} is pinned already; {advice}"
     for number, override in enumerate(service.overrides):
         if canonicalize_name(override.package.name) == name:
             yield (

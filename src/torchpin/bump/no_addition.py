@@ -30,7 +30,7 @@ _NO_VERSION = re.compile(rf"(?:there is no version of|there are no versions of) 
 def explain_refusal(uv_text: str, env: Environment, requested: Sequence[Requirement]) -> str:
     """Why packages cannot be added to an environment, in a sentence; `env` is without them.
 
-    The pin in the way is named where uv's text tells it; "" where uv did not come to a conclusion.
+    The pin in the way is named where uv's text names it; "" where uv did not come to a conclusion.
     """
     text = " ".join(uv_text.split())
     if "we can conclude" not in text:

@@ -57,7 +57,7 @@ def explain_no_solution(uv_text: str, bump_plan: Plan) -> str:
     for clause in clauses:
         pin = pins.get(clause.needs)
         if pin and not clause.specifier.contains(pin.version.public, prereleases=True):
-            return f"{clause}, and {clause.needs}=={pin.version} is pinned ({pin.location}); {_ways(clause, pin, bump_plan)}"
+            return f"{clause}, and {clause.needs}=={pin.version} is pinned ({pin.location}); {_solutions(clause, pin, bump_plan)}"
     for clause, other in combinations(clauses, 2):
         if clause.needs == other.needs and clause.package != other.package and not _overlap(clause, other):
             return (
@@ -95,7 +95,7 @@ def _next(version: Version) -> Version:
     return Version(f"{version.public.partition('.dev')[0]}.post99")
 
 
-def _ways(clause: _Clause, pin: Pin, bump_plan: Plan) -> str:
+def _solutions(clause: _Clause, pin: Pin, bump_plan: Plan) -> str:
     """What would free two pins: the one at a version that the other allows, or the other at one that goes with it."""
     moved = {move.what for move in bump_plan.moves}
     exact = [
@@ -105,14 +105,14 @@ def _ways(clause: _Clause, pin: Pin, bump_plan: Plan) -> str:
     if not exact and pin.name == "torch":
         allowed = [version for version in facts.release_versions() if clause.specifier.contains(version)]
         target = f"torch=={allowed[-1]}" if allowed else target
-    ways = [f"move {target}" if " " in target else f"bump {target} with it"]
+    solutions = [f"move {target}" if " " in target else f"bump {target} with it"]
     fitting = partners.choices(clause.package, pin.version) if pin.name == "torch" else ()
     if fitting:
-        ways.append(
+        solutions.append(
             f"take {clause.package}=={fitting[-1].version}, which goes with torch {pin.version.public}"
         )
     elif clause.package in moved or pin.name not in moved:
-        ways.append(f"take another version of {clause.package}")
+        solutions.append(f"take another version of {clause.package}")
     else:
-        ways.append(f"leave {pin.name} where it is")
-    return " or ".join(ways)
+        solutions.append(f"leave {pin.name} where it is")
+    return " or ".join(solutions)

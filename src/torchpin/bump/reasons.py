@@ -61,7 +61,7 @@ def parse_reasons(texts: Sequence[str]) -> Reasons:
 
 
 def _require_committable(text: str) -> None:
-    """Raises InputError for a text that is no reason, or that nobody may commit."""
+    """Raises InputError for a text that is not a reason, or that nobody may commit."""
     if not text:
         raise InputError("`--reason`: the reason is empty; write why the update is made")
     if _NO_SUBJECT.match(text):
@@ -73,7 +73,7 @@ def _require_committable(text: str) -> None:
 
 
 def _split_key(text: str) -> tuple[str, str]:
-    """What a text speaks of, "" for the update itself, and the reason."""
+    """What a text is about, "" for the update itself, and the reason."""
     match = _KEYED.fullmatch(text)
     if match:
         return match["key"].strip(), match["text"].strip()
@@ -86,7 +86,7 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
     """The reason of each opening that has one, by its key.
 
     The update's own reason is that of an opening only where the update has no other one; it never replaces a reason that is
-    there already. Raises InputError for a reason that speaks of nothing (`is_final` False: of nothing so far), or of several.
+    there already. Raises InputError for a reason that is about nothing (`is_final` False: of nothing so far), or of several.
     """
     keys = list(dict.fromkeys(opening.key for opening in openings))
     assigned: dict[str, str] = {}
@@ -114,7 +114,7 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
 
 
 def relevant_reasons(openings: Sequence[Opening], texts: Sequence[str]) -> tuple[str, ...]:
-    """The texts that are the update's reason or speak of one of these openings: for one service of several."""
+    """The texts that are the update's reason or are about one of these openings: for one service of several."""
     return tuple(
         text
         for text in texts

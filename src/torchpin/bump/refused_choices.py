@@ -1,4 +1,4 @@
-"""Versions that were chosen for added packages and that the judge refuses: what is asked for instead."""
+"""Versions that were chosen for added packages and that the judge refuses: what is requested instead."""
 
 from __future__ import annotations
 

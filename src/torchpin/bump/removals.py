@@ -1,4 +1,4 @@
-"""Pins that are removed from a service: the edits of its description, and what stays that speaks of them."""
+"""Pins that are removed from a service: the edits of its description, and what stays that mentions them."""
 
 from __future__ import annotations
 

@@ -97,12 +97,14 @@ def _requirement(service: Service, target: Target, context: BumpContext) -> Torc
 
 
 def _contradiction(requirement: TorchRequirement, requested: Target) -> HeldError:
-    ways = [f"request torch=={release}" for release in requirement.releases[-1:]]
+    solutions = [f"request torch=={release}" for release in requirement.releases[-1:]]
     fitting = partners.choices(requirement.target.name, Version(requested.to))
-    ways += [f"{requirement.target.name}=={choice.version}" for choice in fitting[-1:]]
-    ways = ways or [f"leave out {requirement.target} or {requested}"]
+    solutions += [f"{requirement.target.name}=={choice.version}" for choice in fitting[-1:]]
+    solutions = solutions or [f"leave out {requirement.target} or {requested}"]
     return HeldError(
-        f"{requirement}, which contradicts the requested {requested}", " or ".join(ways), is_conflict=True
+        f"{requirement}, which contradicts the requested {requested}",
+        " or ".join(solutions),
+        is_conflict=True,
     )
 
 
@@ -116,9 +118,9 @@ def _choose_release(
     first = excluding[0]
     for other in requirements:
         if first.releases and other.releases and not {*first.releases} & {*other.releases}:
-            way = f"leave out {first.target} or {other.target}"
+            advice = f"leave out {first.target} or {other.target}"
             raise HeldError(
-                f"{first}, and {other}: no release of torch satisfies both", way, is_conflict=True
+                f"{first}, and {other}: no release of torch satisfies both", advice, is_conflict=True
             )
     allowed = [release for release in first.releases if all(other.allows(release) for other in requirements)]
     if not allowed:

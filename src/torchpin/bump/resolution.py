@@ -1,4 +1,4 @@
-"""What a resolution tells about a plan: how many packages it has, or why there is none."""
+"""What a resolution says about a plan: how many packages it has, or why there is none."""
 
 from __future__ import annotations
 

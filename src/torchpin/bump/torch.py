@@ -208,7 +208,7 @@ def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit
 def _torch_base_edits(service: Service, move: TorchMove, preferred: str) -> list[Edit]:
     """The edits where torch comes from the base image: to the image of the same repository that contains the release.
 
-    Raises HeldError where no known image contains it, or contains it on the channel that is asked for.
+    Raises HeldError where no known image contains it, or contains it on the channel that is requested.
     """
     version = move.version
     env = select_environments([service])[0]
@@ -230,7 +230,7 @@ def _torch_base_edits(service: Service, move: TorchMove, preferred: str) -> list
 
 
 def _images_with(env: Environment, version: Version, preferred: str) -> list[facts.BaseImage]:
-    """The images that contain a release, on a channel where one is asked for: those with code for every GPU, else all of them."""
+    """The images that contain a release, on a channel where one is requested: those with code for every GPU, else all of them."""
     images = base_torch.torch_images(env)
     repository = facts.parse_image_name(env.base.image).repository
     releases = [image for image in images if base_torch.torch_version(image) == version]

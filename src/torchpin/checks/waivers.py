@@ -1,4 +1,4 @@
-"""Waivers that end soon, which are no findings yet."""
+"""Waivers that end soon, which are not findings yet."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def main() -> None:
     run_torchpin()
 
 
-def invoke_tasks(argv: Sequence[str], *own: Task[Any]) -> Collection:
+def invoke_tasks(argv: Sequence[str], *repository_tasks: Task[Any]) -> Collection:
     """The tasks for a repository's tasks.py, with its own ones, which win by their names.
 
     Raises Exit for help, once it is printed, and for what cannot be parsed.
@@ -45,7 +45,7 @@ def invoke_tasks(argv: Sequence[str], *own: Task[Any]) -> Collection:
     from torchpin.cli.main import namespace
     from torchpin.cli.program import check_invoke, combined
 
-    tasks = combined(namespace, own) if own else namespace
+    tasks = combined(namespace, repository_tasks) if repository_tasks else namespace
     if called:
         check_invoke(tasks, argv)
     return tasks

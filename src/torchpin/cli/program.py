@@ -37,8 +37,8 @@ class CommandProgram(Program):
             raise Exit from None
         except ParseError as error:
             raise self._explained(error) from None
-        own = any(isinstance(self.collection[context.name], CommandTask) for context in self.tasks)
-        if own and self.args.dry.value:
+        has_commands = any(isinstance(self.collection[context.name], CommandTask) for context in self.tasks)
+        if has_commands and self.args.dry.value:
             raise Exit(message=refuse_dry("--dry", self.parser.contexts), code=INPUT)
 
     def parse_cleanup(self) -> None:
@@ -144,10 +144,10 @@ class InvokeCheck(CommandProgram):
             raise Exit
 
 
-def combined(tasks: Collection, own: Sequence[Task[Any]]) -> Collection:
+def combined(tasks: Collection, repository_tasks: Sequence[Task[Any]]) -> Collection:
     """A collection with tasks of a repository's own in place of those of the same name, and beside the others."""
     collection = Collection(*tasks.tasks.values())
-    for task in own:
+    for task in repository_tasks:
         collection.add_task(task)
     return collection
 

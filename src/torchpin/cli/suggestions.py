@@ -61,7 +61,7 @@ def _unknown_word(
 
 
 def refuse_dry(option: str, tasks: Mapping[str, ParserContext]) -> str:
-    """What is said of invoke's `--dry`, with the tasks that have `--dry-run`."""
+    """The message about invoke's `--dry`, with the tasks that have `--dry-run`."""
     *names, last = sorted(name for name, context in tasks.items() if "--dry-run" in context.flags)
     return (
         f"`{option}` is not an option of torchpin; use `--dry-run`, which {', '.join(names)} and {last} have"

@@ -99,7 +99,7 @@ def _choose(
 ) -> tuple[list[Addition], tuple[str, ...]]:
     """The packages with versions that the judge accepts, and a sentence for each newer one that it refused.
 
-    Raises FindingsError where no choice is accepted, or where a version that was asked for is not.
+    Raises FindingsError where no choice is accepted, or where a version that was requested is not.
     """
     refused: list[RefusedChoice] = []
     additions = list(requested)

@@ -54,7 +54,7 @@ class Adopted:
 class AdoptOptions:
     """`folder`: the project to read. `destination`: services/NAME, where the draft is written; nowhere when empty.
 
-    `answers`: what no line of the project tells. `resolve`: packages without a version get the newest that fits, and the
+    `answers`: what no line of the project gives. `resolve`: packages without a version get the newest that fits, and the
     service is locked; `as_of`: the day of which, `today`, `commit` (the project's last one) or 2025-03-31; `recorded` as in
     `lock`.
     """

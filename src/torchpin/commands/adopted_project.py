@@ -46,7 +46,7 @@ class ProjectPlace:
 
 
 def project_folder(folder: Path, root: Path, name: str, files: FolderTexts) -> ProjectPlace:
-    """Where a project lies in a repository. One that lies elsewhere has a place below its service."""
+    """Where a project is in a repository. One that is elsewhere has a place below its service."""
     ignored = read_ignore_files(folder, files)
     inside = folder.resolve().is_relative_to(root.resolve())
     copy_to = "" if inside else f"{paths.service_folder(name)}/project"

@@ -32,7 +32,7 @@ def list_affected(selection: Selection, since: str, watcher: Watcher) -> Affecte
 def find_affected(repo: Repository, environments: Sequence[Environment], since: str) -> AffectedList:
     """Compares the image keys of a revision with those of the work tree; without a revision every environment is new.
 
-    What cannot be told is affected: a description that could not be read then, a lock that is out of date now.
+    What cannot be determined is affected: a description that could not be read then, a lock that is out of date now.
     Raises InputError for a revision that does not exist.
     """
     from torchpin.tools import git_checkout

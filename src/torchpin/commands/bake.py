@@ -108,12 +108,12 @@ def bake_builds(
     _require_own_file(repo.root)
     builds = _prepare(repo, environments, options)
     published = {build.env.name for build in builds if options.push and _is_published(build)}
-    left = tuple(
+    published_outcomes = tuple(
         Outcome(name=name, status="same", detail="in the registry already") for name in sorted(published)
     )
     builds = tuple(build for build in builds if build.env.name not in published)
     if not builds:
-        return CommandReport(outcomes=left, summary="nothing to bake")
+        return CommandReport(outcomes=published_outcomes, summary="nothing to bake")
     if options.run:
         _require_builder(options.builder, {build.env.variant.platform for build in builds})
     with exclusive(repo, "baking"):
@@ -135,7 +135,7 @@ def bake_builds(
         Outcome(name=build.env.name, status="changed", detail=f"{done}: {build.tags[0]}") for build in builds
     )
     summary = "" if options.run else f"next: `{shlex.join(command)}` in {repo.root}"
-    return CommandReport(outcomes=(*left, *outcomes), summary=summary)
+    return CommandReport(outcomes=(*published_outcomes, *outcomes), summary=summary)
 
 
 def _prepare(

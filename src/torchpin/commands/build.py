@@ -187,7 +187,7 @@ def _build_and_record(build: EnvironmentBuild) -> Outcome:
 
 
 def _needs_full_proof(build: EnvironmentBuild, key: str, stored: StoredImage) -> bool:
-    """Whether an image of the engine is built again, since a full proof is asked for that it did not have."""
+    """Whether an image of the engine is built again, since a full proof is requested that it did not have."""
     return (
         stored.place == "engine"
         and build.options.proves_all

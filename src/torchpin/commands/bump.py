@@ -271,7 +271,7 @@ def _finish_or_roll_back(
 
 
 def _roll_back(repo: Repository, entry: BumpEntry) -> str:
-    """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
+    """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is reported first."""
     from torchpin.commands.undo import can_restore, restore
 
     try:

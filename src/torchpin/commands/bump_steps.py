@@ -172,7 +172,7 @@ def write_update(
 
 
 def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
-    who, build_note = _author(repo), "skipped (--no-build)" if skip_build else ""
+    author, build_note = _author(repo), "skipped (--no-build)" if skip_build else ""
     entry = BumpEntry(
         bump=join_targets(update.targets),
         why=update.context.reason or "requested",
@@ -182,8 +182,8 @@ def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) ->
         },
         held_back=update.held,
         steps=(
-            PolicyStep(state="done", when=update.started, who=who, note="locked and judged"),
-            PolicyStep(state="done", when=_utc_now(), who=who),
+            PolicyStep(state="done", when=update.started, who=author, note="locked and judged"),
+            PolicyStep(state="done", when=_utc_now(), who=author),
             PolicyStep(note=build_note),
             PolicyStep(),
             PolicyStep(),

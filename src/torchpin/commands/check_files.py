@@ -105,7 +105,7 @@ def read_checked_files(
 
 
 def _kind_problem(path: Path) -> str:
-    """Why a path is no file to check, "" where it is one."""
+    """Why a path is not a file to check, "" where it is one."""
     if not os.path.lexists(path):
         return f"{path} does not exist"
     if not (path.is_file()):
@@ -137,7 +137,7 @@ def _shown(path: Path) -> str:
 
 
 def _project_folder(path: Path) -> Path:
-    """The folder whose files a single file may include: the repository that it lies in, else its own folder."""
+    """The folder whose files a single file may include: the repository that it is in, else its own folder."""
     folder = Path(posixpath.normpath(path.absolute())).parent
     return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
 
@@ -160,14 +160,14 @@ def _add_folder(files: CheckedFiles, folder: Path) -> None:
 def _add_projects(files: CheckedFiles, project: CheckedProject) -> None:
     """Adds the files as one project; one more for each further folder that has a pyproject.toml or a uv.lock of its own."""
     texts, named = project.texts, project.named
-    own = {"pyproject.toml", "uv.lock"}
+    project_names = {"pyproject.toml", "uv.lock"}
     folders = sorted(
-        {posixpath.dirname(path) for path in texts if posixpath.basename(path) in own}, key=_depth
+        {posixpath.dirname(path) for path in texts if posixpath.basename(path) in project_names}, key=_depth
     )
-    first = {path: text for path, text in texts.items() if not _is_of(path, own, folders[1:])}
+    first = {path: text for path, text in texts.items() if not _is_of(path, project_names, folders[1:])}
     files.projects.append(replace(project, texts=first))
     for folder in folders[1:]:
-        inner = {path: text for path, text in texts.items() if _is_of(path, own, [folder])}
+        inner = {path: text for path, text in texts.items() if _is_of(path, project_names, [folder])}
         if named is None or named & {*inner}:
             files.projects.append(CheckedProject(texts=inner, named=named))
 

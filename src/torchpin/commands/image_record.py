@@ -87,15 +87,15 @@ def _write_with_documents(
     from torchpin.commands.undo import extended_state  # with all that an update needs
 
     with exclusive(repo):
-        now = workspace.reread(repo)  # a build takes long: another service may be described anew
-        after = replace(now, staged=dict(records))
+        current = workspace.reread(repo)  # a build takes long: another service may be described anew
+        after = replace(current, staged=dict(records))
         files = {**records, **generated.expected_documents(after, {})}
         if not overwrite:
-            require_unedited(now, files)
+            require_unedited(current, files)
         description = {path: text for path, text in repo.descriptions.items() if path == env.service.file}
         built_from = {**repo.inputs, **description}
-        files |= extended_state(now, files)  # the record goes when its update is undone
-        write(repo, files, before={**after.inputs, **now.descriptions, **built_from})
+        files |= extended_state(current, files)  # the record goes when its update is undone
+        write(repo, files, before={**after.inputs, **current.descriptions, **built_from})
 
 
 def _build_record(

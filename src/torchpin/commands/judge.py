@@ -151,7 +151,7 @@ def check_workspace(workspace: Workspace, *ids: str) -> CommandReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyOptions:
-    """`require`: what must be available; a check that is skipped for want of it fails. `strict`: notices and unknowns fail."""
+    """`require`: what must be available; a check that is skipped for lack of it fails. `strict`: notices and unknowns fail."""
 
     require: tuple[str, ...] = ()
     strict: bool = False

@@ -80,7 +80,7 @@ def keep_proof(
     builder: str = "",
     full: bool,
 ) -> None:
-    """Keeps the proof of an image for the next build; one that cannot be written is no loss."""
+    """Keeps the proof of an image for the next build; one that cannot be written is not a loss."""
     proof = {
         "basis": proof_basis(env, rendered, builder=builder),
         "key": rendered.image_key,

@@ -233,8 +233,8 @@ def _bump_service(
             _require_success("build", build_workspace(workspace, BuildOptions(), watcher), watcher)
         # of the lock before the update: what the lab leaves out stays left out
         summary = "\n".join(closing_lines(workspace, done="updated"))
-        own = replace(request, reasons=relevant_reasons(service_plan.openings, request.reasons))
-        lab_plan = plan_bump(workspace.repo, own, services=(service_plan.service,))
+        service_request = replace(request, reasons=relevant_reasons(service_plan.openings, request.reasons))
+        lab_plan = plan_bump(workspace.repo, service_request, services=(service_plan.service,))
         show(lab_plan)
         outcomes = bump(
             workspace.repo,

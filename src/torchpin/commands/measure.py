@@ -126,10 +126,10 @@ def _select(names: Sequence[str]) -> list[MeasuredPackage]:
 
 def _all_imported_names(measurements: Sequence[_Measurement]) -> dict[str, set[Name]]:
     """The names that any measured package imports of each other one: of these measurements, and of the stored facts of others."""
-    now = {row.package.name for row in measurements}
+    measured = {row.package.name for row in measurements}
     rows = [need for row in measurements for release in row.facts.values() for need in release.needs]
     for package in PACKAGES:
-        document = facts.measured_document(package.name) if package.name not in now else None
+        document = facts.measured_document(package.name) if package.name not in measured else None
         rows += [*stored_needs(document)] if document else []
     return wanted_names(rows)
 

@@ -1,4 +1,4 @@
-"""The files of another project that describe installs, found and read within bounds; what is passed over is said."""
+"""The files of another project that describe installs, found and read within bounds; what is passed over is reported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 @dataclass(kw_only=True, slots=True)
 class FolderTexts:
-    """`texts` by path below the folder; `skipped`: what was passed over, and why; `unreadable`: places that are no text.
+    """`texts` by path below the folder; `skipped`: what was passed over, and why; `unreadable`: places that are not text.
 
     `paths`: all files that were seen, of which the texts are some.
     """
@@ -59,7 +59,7 @@ def read_folder(
     heed_gitignore: bool = False,
     most_folders: int = _MOST_FOLDERS,
 ) -> FolderTexts:
-    """The files below a folder whose names match. Raises InputError for what is no folder."""
+    """The files below a folder whose names match. Raises InputError for what is not a folder."""
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
     result = FolderTexts()
@@ -70,15 +70,15 @@ def read_folder(
     paths.sort(
         key=lambda path: path.endswith(".sh")
     )  # of scripts there are most, and few are run by an image
-    seen: set[str] = set()
+    visited: set[str] = set()
     for _ in range(_MOST_ROUNDS):
         ignored = _ignored_by_git(folder, paths) if heed_gitignore and paths else set()
         fresh = [path for path in paths if path not in ignored]
         if not _read_files(folder, fresh, result):
             break
-        seen.update(paths)
+        visited.update(paths)
         paths = sorted(
-            _named_paths((result.texts[path] for path in fresh if path in result.texts), unread) - seen
+            _named_paths((result.texts[path] for path in fresh if path in result.texts), unread) - visited
         )
         if not paths:
             break
@@ -177,7 +177,7 @@ def _find_files(
 def _ignored_by_git(folder: Path, paths: Iterable[str]) -> set[str]:
     """Those of the paths that git ignores; none outside of a repository, and without git.
 
-    Only names are asked for, and no program that the repository's own settings name is started.
+    Only names are requested, and no program that the repository's own settings name is started.
     """
     inside = folder.absolute()
     if not any((parent / ".git").exists() for parent in (inside, *inside.parents)):

@@ -180,7 +180,7 @@ def _new_pages(repo: Repository, name: str) -> dict[str, str | None]:
 def _service_files(repo: Repository, name: str) -> tuple[str, ...]:
     """A service's page, and every file in its folders and those of its environments.
 
-    Raises InputError for what is no plain file.
+    Raises InputError for what is not a regular file.
     """
     pages = generated.service_pages(repo)
     names = {name, *description_files.service_names(repo.root), *pages, *generated.section_names(repo)}

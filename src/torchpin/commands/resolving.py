@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Age:
-    """The cut-off of a resolution, and what is told of files that are younger and excepted."""
+    """The cut-off of a resolution, and what is reported of files that are younger and excepted."""
 
     cutoff: CutOff | None
     add_notice: Callable[[str], object]

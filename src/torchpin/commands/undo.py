@@ -113,8 +113,8 @@ def _unchanged_paths(repo: Repository, state: UndoState) -> tuple[str, ...]:
 
 def _written_files(state: UndoState) -> list[str]:
     """The files that an update has changed, without its record, and the documents, which hold what others wrote, too."""
-    own = [path for path in state.before if path != state.entry.file and not paths.is_document(path)]
-    return [path for path in own if state.is_written(path)]
+    files = [path for path in state.before if path != state.entry.file and not paths.is_document(path)]
+    return [path for path in files if state.is_written(path)]
 
 
 def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:

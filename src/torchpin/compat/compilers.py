@@ -19,7 +19,7 @@ _VERSIONED = re.compile(r"(?P<name>gcc|g\+\+|clang)-\d+")  # is found by $CC alo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compiler:
-    """What an image has to compile with; None: not in the facts. `evidence` says what tells it."""
+    """What an image has to compile with; None: not in the facts. `evidence` says what shows it."""
 
     c: bool | None
     cxx: bool | None

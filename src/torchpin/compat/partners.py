@@ -60,7 +60,7 @@ def is_closed(row: Partner) -> bool:
 
 
 def intended_release(companions: Mapping[str, Version], torch: Version) -> tuple[Version, str] | None:
-    """The release that a torch which does not exist is probably meant to be, and the companion that tells it.
+    """The release that a torch which does not exist is probably meant to be, and the companion that shows it.
 
     It is the nearest of those that each companion which names an upper end goes with; None where none does, or no
     release goes with all of them.

@@ -159,7 +159,7 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
 
 
 def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
-    """The requirements whose markers hold in an environment; lines that are no requirements, or cannot be decided, are left out."""
+    """The requirements whose markers hold in an environment; lines that are not requirements, or cannot be decided, are left out."""
     target = marker_environment(env)
     for line in lines:
         try:

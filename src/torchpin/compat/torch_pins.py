@@ -61,7 +61,7 @@ def _torch_libraries() -> frozenset[str]:
 def torch_pins(env: Environment) -> TorchPins:
     """What an environment's torch requires: by the recorded METADATA of its wheel, else by the row of its release.
 
-    A CPU build requires none of them; where no fact tells, `requirements` is empty and not complete.
+    A CPU build requires none of them; where no fact says, `requirements` is empty and not complete.
     """
     machine = MACHINES[env.variant.platform]
     for row in torch_metadata(env):

@@ -64,7 +64,7 @@ def judge_triton(env: Environment, gpu: facts.Gpu, triton: str, users: Sequence[
 
 
 def is_too_old(gpu: facts.Gpu) -> bool:
-    """Whether triton supports a GPU no more, whatever its version."""
+    """Whether triton no longer supports a GPU, whatever its version."""
     return gpu.capability is not None and facts.parse_capability(gpu.capability) < _MINIMUM
 
 

@@ -174,9 +174,9 @@ def _upstream_mismatches(env: Environment, lock: Lock) -> dict[str, list[str]]:
     for deviation in compute_deviations(env, lock):
         for adviser, requirement in deviation.recommendations if not deviation.is_choice else ():
             if adviser in upstreams:
-                how = "newer than" if _is_newer(deviation.used, requirement) else "outside"
+                relation = "newer than" if _is_newer(deviation.used, requirement) else "outside"
                 texts.setdefault(canonicalize_name(deviation.component), []).append(
-                    f"{how} what {prose(adviser)} requires ({escape_literal(requirement)})"
+                    f"{relation} what {prose(adviser)} requires ({escape_literal(requirement)})"
                 )
     return texts
 

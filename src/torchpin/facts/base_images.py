@@ -65,7 +65,7 @@ def base_image(image: str) -> BaseImage | None:
 
 
 def tag_violation(image: str) -> tuple[str, str]:
-    """Why an image does not exist, and the source; two empty texts where it does, or where the facts do not tell."""
+    """Why an image does not exist, and the source; two empty texts where it does, or where the facts do not say."""
     reading = _read(parse_image_name(image))
     return reading.violation, reading.citation
 

@@ -59,7 +59,7 @@ def read_distribution(family: str, tag: str) -> Reading:
 
 
 def _current_system(family: str, tag: str) -> str | None:
-    """The distribution that a moving tag points to today; None where the facts do not tell."""
+    """The distribution that a moving tag points to today; None where the facts do not say."""
     rows = [row for row in systems().values() if re.fullmatch(rf"{family}[\d.]*", row["os"])]
     pointed = next((row["os"] for row in rows if tag in row.get("aliases", ())), None)
     return pointed or (family if family in systems() else None)
@@ -90,7 +90,7 @@ def _by_codename(name: str) -> RawRow | None:
 
 
 def _release_violation(family: str, release: str) -> str:
-    """Why a release of a distribution does not exist; "" where the facts do not tell."""
+    """Why a release of a distribution does not exist; "" where the facts do not say."""
     if (
         family == "ubuntu"
         and (match := re.fullmatch(r"\d\d\.(\d+)", release))
@@ -144,9 +144,9 @@ def read_uv(tag: str) -> Reading:
 def read_micromamba(tag: str) -> Reading:
     """What a tag of micromamba's image says: `1.5.8-jammy-cuda-12.1.1`, `2.0.5-debian12-slim`."""
     match = _MICROMAMBA.fullmatch(tag)
-    rest = match["rest"] if match else tag
-    cuda = re.search(r"cuda-?(\d+\.\d+\.\d+)", rest)
-    name = re.sub(r"-?cuda-?[\d.]+-?|-slim", "", rest).strip("-")
+    suffix = match["rest"] if match else tag
+    cuda = re.search(r"cuda-?(\d+\.\d+\.\d+)", suffix)
+    name = re.sub(r"-?cuda-?[\d.]+-?|-slim", "", suffix).strip("-")
     system = _named_system(name)
     if system is None:
         return UNREAD

@@ -61,10 +61,10 @@ class ImageName:
 
 def parse_image_name(text: str) -> ImageName:
     """The parts of a name such as `registry.example:5000/library/python:3.12-slim@sha256:…`."""
-    rest, _, digest = text.strip().partition("@")
-    head, slash, tail = rest.partition("/")
+    without_digest, _, digest = text.strip().partition("@")
+    head, slash, tail = without_digest.partition("/")
     has_registry = bool(slash) and ("." in head or ":" in head or head == "localhost")
-    registry, path = (head, tail) if has_registry else ("", rest)
+    registry, path = (head, tail) if has_registry else ("", without_digest)
     folder, slash, name = path.rpartition("/")
     name, _, tag = name.partition(":")
     path = f"{folder}{slash}{name}"

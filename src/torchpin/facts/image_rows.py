@@ -16,7 +16,7 @@ FROM_NAME = "read from the name"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What a grammar reads in a tag: a row, or why there is no such tag; neither where the facts do not tell.
+    """What a grammar reads in a tag: a row, or why there is no such tag; neither where the facts do not say.
 
     `violation`: why the tag does not exist, with `citation`.
     """

@@ -25,11 +25,11 @@ def read_python_tag(tag: str) -> Reading:
     prerelease = bool(parts) and parts[0] == "rc"
     parts = parts[1:] if prerelease else parts
     is_slim = bool(parts) and parts[0] == "slim"
-    suite, *rest = [*(parts[1:] if is_slim else parts), ""]
-    if rest[:-1] == ["slim"] and _system(suite):
+    suite, *further = [*(parts[1:] if is_slim else parts), ""]
+    if further[:-1] == ["slim"] and _system(suite):
         front = f"{version}-" if version else ""
         return _violation(f"tags of python are <version>-slim-<distribution>: {front}slim-{suite}")
-    if rest[:-1] or (suite and _system(suite) is None):
+    if further[:-1] or (suite and _system(suite) is None):
         return UNREAD
     if not version or version.count(".") == 0 or prerelease or re.search("[abr]", version):
         return _moving(version, suite)

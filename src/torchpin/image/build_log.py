@@ -90,7 +90,7 @@ def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
 
     Steps from the cache have no output, and were checked when they ran.
     """
-    seen: set[tuple[bool, str]] = set()
+    installs: set[tuple[bool, str]] = set()
     wrong: list[str] = []
     stage_steps: set[str] = set()
     for line in log:
@@ -101,9 +101,9 @@ def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
             continue
         name = re.sub(r"[-_.]+", "-", match["name"]).lower()
         key = (match["step"] in stage_steps, name)
-        if match["sign"] != "+" or key in seen:
+        if match["sign"] != "+" or key in installs:
             wrong.append(name)
-        seen.add(key)
+        installs.add(key)
     return tuple(dict.fromkeys(wrong))
 
 

@@ -112,19 +112,19 @@ def _with_some_beside_torch(
     One wheel is unpacked by one core, so torch's leaves time for as much again; and the two layers are of like size.
     """
     libraries = parts.get(("libraries", _WITH_TORCH), [])
-    rest = sum(package.size or 0 for package in libraries) // 2
-    beside = []
+    remaining_bytes = sum(package.size or 0 for package in libraries) // 2
+    with_torch = []
     for package in sorted(libraries, key=lambda package: (-(package.size or 0), package.name)):
-        if (package.size or 0) > rest:
+        if (package.size or 0) > remaining_bytes:
             break
-        rest -= package.size or 0
-        beside.append(package)
-    if not beside:
+        remaining_bytes -= package.size or 0
+        with_torch.append(package)
+    if not with_torch:
         return {**parts}
     return {
         **parts,
-        ("torch", _BESIDE): [package for package in libraries if package in beside],
-        ("libraries", _WITH_TORCH): [package for package in libraries if package not in beside],
+        ("torch", _BESIDE): [package for package in libraries if package in with_torch],
+        ("libraries", _WITH_TORCH): [package for package in libraries if package not in with_torch],
     }
 
 

@@ -24,7 +24,7 @@ def image_labels(
 ) -> dict[str, str]:
     """The labels of an image: its SBOM's digest, the base image, the packages' licenses, what it was built from, its torch.
 
-    `origin` is the address of the repository, `revision` its commit; a folder of this machine is no address.
+    `origin` is the address of the repository, `revision` its commit; a folder of this machine is not an address.
     """
     name, tag = image_reference(env.base)
     statements = {statement.sha256: statement for statement in lock.licenses}

@@ -111,9 +111,9 @@ class RawBuildLog:
 
     def _end_line(self, vertex: _Vertex, time: str) -> Iterator[Reading]:
         """The last line of a step's output, if nothing ended it."""
-        rest, vertex.partial_line = vertex.partial_line, b""
-        if rest:
-            yield _output(vertex, rest, time)
+        line, vertex.partial_line = vertex.partial_line, b""
+        if line:
+            yield _output(vertex, line, time)
 
     def _read_status(self, row: Mapping[str, Any]) -> Iterator[Reading]:
         """A transfer of bytes; a line once it has ended."""

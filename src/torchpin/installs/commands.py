@@ -257,8 +257,8 @@ def _parse_conda(
     is_environment = texts[1:2] == ["env"]
     for name in ("install", "create", "update"):
         for index in _positions(argv[2 if is_environment else 1 :], name):
-            rest = argv[index + (3 if is_environment else 2) :]
-            yield from conda_installs(context, rest, is_environment=is_environment)
+            arguments = argv[index + (3 if is_environment else 2) :]
+            yield from conda_installs(context, arguments, is_environment=is_environment)
             return
 
 
@@ -294,12 +294,12 @@ def _parse_project_tool(
     context: InstallContext, argv: Sequence[Argument], texts: Sequence[str]
 ) -> Iterator[InstallCommand]:
     program, command = texts[0], next((text for text in texts[1:] if not text.startswith("-")), "")
-    rest = argv[texts.index(command) + 1 :] if command else []
+    arguments = argv[texts.index(command) + 1 :] if command else []
     if program == "poetry" and command in PROJECT_INSTALLS["poetry"]:
-        yield poetry_install(context, rest)
+        yield poetry_install(context, arguments)
     elif program == "pdm" and command in PROJECT_INSTALLS["pdm"]:
-        yield pdm_install(context, rest)
+        yield pdm_install(context, arguments)
     elif program == "pipenv" and command in PROJECT_INSTALLS["pipenv"]:
-        yield pipenv_install(context, rest)
+        yield pipenv_install(context, arguments)
     elif command == "add":
-        yield pip_install(context, rest, "poetry" if program == "poetry" else "pdm")
+        yield pip_install(context, arguments, "poetry" if program == "poetry" else "pdm")

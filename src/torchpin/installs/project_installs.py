@@ -85,7 +85,7 @@ def _names(arguments: PipArguments, kind: str) -> list[str]:
 
 
 def _uv_groups(arguments: PipArguments, python: PythonProject | None) -> tuple[str, ...]:
-    """The groups of a sync: the default ones and those that are asked for, without those that are refused."""
+    """The groups of a sync: the default ones and those that are requested, without those that are refused."""
     flags, groups = arguments.flags, {*_names(arguments, "group")}
     every = {*(python.groups if python else ())}
     if "--only-dev" in flags:

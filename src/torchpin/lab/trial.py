@@ -122,7 +122,7 @@ def _try_smoke_test(lab: Lab, env: Environment, absent: Absent, run: Runner) -> 
 def _try_command(lab: Lab, env: Environment, absent: Absent) -> Attempt:
     run = env.service.run
     command = [*run.entrypoint, *run.command]
-    what = f"command `{' '.join(command)}`" if command else "start of the container"
+    subject = f"command `{' '.join(command)}`" if command else "start of the container"
     with docker.engine() as client:
         code, output = docker_engine.run_attempt(
             client,
@@ -132,12 +132,12 @@ def _try_command(lab: Lab, env: Environment, absent: Absent) -> Attempt:
         )
     output = output.rpartition(_STARTED.decode())[2]
     if code is None:
-        return Attempt(what=what, status="ran", detail=f"still runs after {SECONDS} s, and was ended")
+        return Attempt(what=subject, status="ran", detail=f"still runs after {SECONDS} s, and was ended")
     if code == 0:
-        return Attempt(what=what, status="ran", detail="ended with exit code 0")
+        return Attempt(what=subject, status="ran", detail="ended with exit code 0")
     if reason := explain(absent, output):
-        return Attempt(what=what, status="stopped", detail=f"cannot run in the lab, as expected: {reason}")
-    return Attempt(what=what, status="failed", detail=_last_lines(Ending(code=code, output=output)))
+        return Attempt(what=subject, status="stopped", detail=f"cannot run in the lab, as expected: {reason}")
+    return Attempt(what=subject, status="failed", detail=_last_lines(Ending(code=code, output=output)))
 
 
 @contextmanager

@@ -78,14 +78,14 @@ def split_known(
     matches: Iterable[Match], texts: Mapping[str, str], baseline: Counter[Key]
 ) -> tuple[tuple[Match, ...], tuple[Match, ...], Counter[Key]]:
     """The matches that are new, those that are known, and what of the baseline is there no more."""
-    left = Counter(baseline)
+    unused = Counter(baseline)
     new: list[Match] = []
     known: list[Match] = []
     for match in matches:
         key = match_key(match, texts)
-        if left[key] > 0:
-            left[key] -= 1
+        if unused[key] > 0:
+            unused[key] -= 1
             known.append(match)
         else:
             new.append(match)
-    return tuple(new), tuple(known), +left
+    return tuple(new), tuple(known), +unused

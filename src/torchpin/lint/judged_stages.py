@@ -275,17 +275,17 @@ def _final_pins(steps: StageSteps) -> dict[str, _Pin]:
         if step.tool != "pip":
             continue
         constrained = {package_name(target): exact_version(target) for target in step.constraints}
-        seen: set[str] = set()
+        installed: set[str] = set()
         for target in step.targets:
             name = package_name(target)
             version = exact_version(target) or constrained.get(name, "")
             if not target.requirement or not applies(target):
                 continue
-            if name in seen and name in pins and pins[name].version != version:
+            if name in installed and name in pins and pins[name].version != version:
                 del pins[name]  # markers decide which one it is
             elif is_version(version):
                 pins[name] = _Pin(target, version, _channel(step, target) if name == "torch" else "")
-            seen.add(name)
+            installed.add(name)
     return pins
 
 

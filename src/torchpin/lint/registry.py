@@ -53,7 +53,7 @@ def build_finding(
 ) -> Finding:
     """A finding of a rule; without a `help` and a `level` of its own it has those of the rule.
 
-    `edits`: what ends it in the files; without `is_safe` only where that is asked for.
+    `edits`: what ends it in the files; without `is_safe` only where that is requested.
     """
     return FixableFinding(
         location=location,
@@ -79,8 +79,8 @@ def others_text(location: str, others: Sequence[InstallTarget]) -> str:
         for target in others[:_MOST_OTHERS]
         for place in [parse_place(target.location)]
     ]
-    more = [f"{len(others) - _MOST_OTHERS} more"] if len(others) > _MOST_OTHERS else []
-    return f"; the same is true of {', '.join([*places, *more])}" if others else ""
+    unlisted = [f"{len(others) - _MOST_OTHERS} more"] if len(others) > _MOST_OTHERS else []
+    return f"; the same is true of {', '.join([*places, *unlisted])}" if others else ""
 
 
 def replacement(location: str, before: str, after: str) -> tuple[Edit, ...]:

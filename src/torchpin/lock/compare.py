@@ -39,9 +39,9 @@ def described_differences(env: Environment, lock: Lock, layer: LayerLock) -> Ite
         ("is for", env.variant.platform, layer.platform),
         ("takes its files from", layer_index(env, layer.name), layer.origin),
     )
-    for what, described, locked in rows:
+    for verb, described, locked in rows:
         if described != locked:
-            yield f"the description {what} {described}, the lock {locked}"
+            yield f"the description {verb} {described}, the lock {locked}"
     packages, pins = lock.packages, _described_pins(env, layer.name)
     for name, version in pins.items():
         locked = packages[name].version if name in packages else ""

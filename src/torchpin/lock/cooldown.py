@@ -26,7 +26,7 @@ INDEX = "pypi"  # the origin of layers that a cut-off is of: channels publish no
 class CutOff:
     """An instant, such as 2026-11-19T00:00:00Z: what was published from then on is not locked.
 
-    `days` is the cool-down that it comes from, 0 for a day that was asked for; `exceptions` are packages that need not wait, each with its reason.
+    `days` is the cool-down that it comes from, 0 for a day that was requested; `exceptions` are packages that need not wait, each with its reason.
     """
 
     time: str

@@ -29,7 +29,7 @@ class SourcePackage:
 
 
 def read_package(read: Callable[[str], str | None]) -> SourcePackage | None:
-    """The package of a source, whose files `read` gives; None for a source that is no package.
+    """The package of a source, whose files `read` gives; None for a source that is not a package.
 
     Raises ValueError for a file that cannot be read as what it is.
     """
@@ -46,7 +46,7 @@ def read_package(read: Callable[[str], str | None]) -> SourcePackage | None:
 
 
 def _checked(name: object, requires: tuple[str, ...] | None, build: tuple[str, ...]) -> SourcePackage:
-    """The package of these values. Raises ValueError for a name that no package has, and for what is no requirement."""
+    """The package of these values. Raises ValueError for a name that no package has, and for what is not a requirement."""
     try:
         canonical = canonicalize_name(str(name), validate=True) if name else ""
     except InvalidName:
@@ -60,7 +60,7 @@ def _checked(name: object, requires: tuple[str, ...] | None, build: tuple[str, .
 def without_family(requirements: Collection[str], family: Collection[str]) -> tuple[str, ...]:
     """Build requirements less those on torch's family, which the build sees as the image has it.
 
-    Raises ValueError for one that is no requirement, or an address.
+    Raises ValueError for one that is not a requirement, or an address.
     """
     remaining = []
     for text in requirements:

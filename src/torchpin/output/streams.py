@@ -27,11 +27,11 @@ class _GuardedFile(io.FileIO):
     error: OSError | None = None
 
     def write(self, content: bytes | bytearray | memoryview) -> int:  # type: ignore[override] # typeshed: Buffer
-        rest = memoryview(content).cast("B")
-        size = len(rest)
-        while rest:
+        remaining = memoryview(content).cast("B")
+        size = len(remaining)
+        while remaining:
             try:
-                written = super().write(rest)
+                written = super().write(remaining)
             except OSError as error:
                 self.error = error
                 _become_null_device(self.fileno())
@@ -39,7 +39,7 @@ class _GuardedFile(io.FileIO):
             if written is None:  # a pipe that does not block, and is full
                 select.select((), (self,), ())
             else:
-                rest = rest[written:]
+                remaining = remaining[written:]
         return size
 
 

@@ -26,7 +26,7 @@ _SHELL = ("/bin/sh", "-c")
 class BuildStep:
     """An instruction of a stage. `folder`: the WORKDIR, / where only the base image could tell it.
 
-    `variables`: their values before the instruction, as long as the next step is not asked for.
+    `variables`: their values before the instruction, as long as the next step is not requested.
     `in_image`: whether the stage is the image's or one that it is FROM, `is_needed`: or one that it copies from.
     """
 

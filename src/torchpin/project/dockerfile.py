@@ -265,8 +265,8 @@ def _split_keyword(line: PlacedText) -> tuple[str, PlacedText]:
 
 def _stripped(text: PlacedText, start: int) -> PlacedText:
     """A text from an offset on, without the blanks around it."""
-    rest = text.text[start:]
-    begin = start + len(rest) - len(rest.lstrip())
+    tail = text.text[start:]
+    begin = start + len(tail) - len(tail.lstrip())
     return text.part(begin, max(begin, len(text.text.rstrip())))
 
 

@@ -203,7 +203,7 @@ class ImageFiles:
         left_out: tuple[ImageFile, ...] = ()
         while left > 0:
             for copy in reversed(self._copies.get(stage, [])[max(count - _MOST_COPIES, 0) : count]):
-                if not copy.is_known and _below(target, copy.target) is not None:
+                if not copy.is_known and _relative_path(target, copy.target) is not None:
                     return None
                 matches = self.at(copy, target, left - 1)
                 if present := _present(matches):
@@ -240,7 +240,7 @@ class ImageFiles:
                     (path,) if target in _file_targets(path, copy, copy.context) else ()
                 )
             else:
-                inner = _below(target, _folder_target(path, copy, copy.context))
+                inner = _relative_path(target, _folder_target(path, copy, copy.context))
                 candidates = () if inner is None else (posixpath.normpath(posixpath.join(path, inner)),)
             for candidate in candidates:
                 if candidate in self.paths:
@@ -336,7 +336,7 @@ def _heredoc_name(source: str) -> str:
     return source.partition("<<")[2].lstrip("-") if "<<" in source else ""
 
 
-def _below(path: str, folder: str) -> str | None:
+def _relative_path(path: str, folder: str) -> str | None:
     """A path relative to a folder, "." for the folder itself; None where it is not below it."""
     if path == folder:
         return "."
@@ -345,7 +345,7 @@ def _below(path: str, folder: str) -> str | None:
 
 
 def _relative(path: str, context: str) -> str:
-    return _below(path, context) or path if context else path
+    return _relative_path(path, context) or path if context else path
 
 
 def _file_targets(path: str, copy: _Copy, context: str) -> set[str]:
@@ -366,7 +366,7 @@ def _origins(source: str, copy: _Copy, target: str) -> Iterator[str]:
     source = posixpath.normpath(source)
     if target in _file_targets(source, copy, ""):
         yield source
-    inner = _below(target, copy.target)
+    inner = _relative_path(target, copy.target)
     if inner not in {None, "."}:
         yield posixpath.join(source, str(inner))
 

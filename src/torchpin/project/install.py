@@ -20,7 +20,7 @@ Program = Literal["pip", "uv", "poetry", "pipenv", "pdm", "conda", "apt"]
 class InstallCommand:
     """One install. `tool`: pip (and all else that installs Python packages of indexes), conda or apt; `program`: which one.
 
-    `targets`: what is asked for, that of requirement files, pyproject.toml and locks included; `locked`: what a lock adds to
+    `targets`: what is requested, that of requirement files, pyproject.toml and locks included; `locked`: what a lock adds to
     them. `environment`: what it installs into where that is not the image's Python: `conda NAME`, or a path.
     """
 

@@ -1,4 +1,4 @@
-"""The Python of an image: what its installs are run with, or what its steps put there; nothing where no line tells it."""
+"""The Python of an image: what its installs are run with, or what its steps put there; nothing where no line gives it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INSTALLS = {"install", "sync", "add"}
 
 
 class PythonSource(NamedTuple):
-    """`version`: 3.12 or 3.12.4, "" where nothing tells it; `location`: of the line that does; `reason`: what it says."""
+    """`version`: 3.12 or 3.12.4, "" where nothing gives it; `location`: of the line that does; `reason`: what it says."""
 
     version: str
     location: str

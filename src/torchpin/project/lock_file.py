@@ -93,7 +93,7 @@ def by_name(packages: Iterable[LockedPackage]) -> dict[str, list[LockedPackage]]
 def select_package(
     rows: Iterable[LockedPackage], target: MarkerTarget, extras: Collection[str] = ()
 ) -> LockedPackage | None:
-    """The row of a package that an environment gets; None where none is for it, or it cannot be told which one is."""
+    """The row of a package that an environment gets; None where none is for it, or it cannot be determined which one is."""
     answers = [(row, row.applies(target, extras)) for row in rows]
     certain = [row for row, answer in answers if answer]
     possible = [row for row, answer in answers if answer is not False]

@@ -35,7 +35,7 @@ def holds(
 ) -> bool | None:
     """Whether a marker holds; None where that depends on what is unknown. One that is missing holds, a wrong one may.
 
-    `extras` and `groups`: the names that are asked for.
+    `extras` and `groups`: the names that are requested.
     """
     if not marker:
         return True

@@ -1,4 +1,4 @@
-"""From which index a package comes, by the rules of the tool that installs it; or why that cannot be told.
+"""From which index a package comes, by the rules of the tool that installs it; or why that cannot be determined.
 
 pip takes the highest version of all its indexes, and 2.7.1+cu128 is higher than 2.7.1. uv takes the first index that has the
 package at all, and looks at PyPI, its default, last; `--index-strategy unsafe-best-match` makes it do what pip does.

@@ -143,8 +143,8 @@ def parse_build(text: str, options: BuildInputs = BuildInputs()) -> DockerBuild:
 
 
 def _platform_args(options: BuildInputs) -> dict[str, str]:
-    os, _, rest = options.platform.partition("/")
-    architecture, _, variant = rest.partition("/")
+    os, _, machine = options.platform.partition("/")
+    architecture, _, variant = machine.partition("/")
     values = {"PLATFORM": options.platform, "OS": os, "ARCH": architecture, "VARIANT": variant}
     prefixed = {f"{prefix}{name}": value for prefix in ("TARGET", "BUILD") for name, value in values.items()}
     return {**prefixed, "TARGETSTAGE": options.target or "default"}

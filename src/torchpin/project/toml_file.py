@@ -107,7 +107,7 @@ class TomlFile:
         return table
 
     def texts(self, parent: Mapping[str, Any], key: str, table: str) -> tuple[str, ...]:
-        """The texts of a list; another value is a problem and counts as empty, as does an entry that is no text."""
+        """The texts of a list; another value is a problem and counts as empty, as does an entry that is not a text."""
         values = parent.get(key, [])
         if not isinstance(values, list):
             self.wrong_type(f"{table}.{key}".lstrip("."), "a list of texts")

@@ -112,7 +112,7 @@ def installed_packages(
     groups: Collection[str] = (),
     with_project: bool = True,
 ) -> tuple[tuple[LockedPackage, bool], ...]:
-    """What a sync of a project installs, with whether the project itself requires it; `extras`, `groups`: what is asked for.
+    """What a sync of a project installs, with whether the project itself requires it; `extras`, `groups`: what is requested.
 
     `with_project` False: the groups alone, as with `--only-group`. A package that may or may not apply is in it.
     """

@@ -104,8 +104,8 @@ def affected_rows(affected: Iterable[Affected]) -> list[tuple[str, str, str]]:
 
 
 def _shown(inputs: Sequence[str]) -> str:
-    more = len(inputs) - _SHOWN_INPUTS
-    return ", ".join(inputs[:_SHOWN_INPUTS]) + (f" and {more} more" if more > 0 else "")
+    unlisted = len(inputs) - _SHOWN_INPUTS
+    return ", ".join(inputs[:_SHOWN_INPUTS]) + (f" and {unlisted} more" if unlisted > 0 else "")
 
 
 def summary_line(affected: AffectedList) -> str:

@@ -41,7 +41,7 @@ NO_BYTES = Bytes(count=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseBytes:
-    """The bytes of a base image: compressed in its registry, and on a disk; None where no registry or engine tells them."""
+    """The bytes of a base image: compressed in its registry, and on a disk; None where no registry or engine gives them."""
 
     download: int | None = None
     unpacked: int | None = None

@@ -72,8 +72,8 @@ def layer_rows(forecast: Forecast, *, shown: int = _SHOWN_PACKAGES) -> list[tupl
     """
     rows: list[tuple[str, ...]] = []
     for layer in forecast.layers:
-        more = len(layer.packages) - shown
-        names = ", ".join(layer.packages[:shown]) + (f" +{more}" if more > 0 else "")
+        unlisted = len(layer.packages) - shown
+        names = ", ".join(layer.packages[:shown]) + (f" +{unlisted}" if unlisted > 0 else "")
         rows.append((layer.name, _cell(layer.download), _cell(layer.unpacked), names))
     if forecast.own_files:
         rows.append(("own files", "-", _cell(Bytes(count=forecast.own_files)), ""))

@@ -115,7 +115,7 @@ def _is_of_series(version: Version, series: str) -> bool:
 def _choose_python(
     request: PinRequest, releases: Sequence[Version], pythons: Sequence[Version]
 ) -> tuple[Version, str]:
-    """The newest patch release of the Python that is asked for; else of the usual one, or the newest that torch has wheels for."""
+    """The newest patch release of the Python that is requested; else of the usual one, or the newest that torch has wheels for."""
     if request.python:
         matching = [version for version in pythons if _is_python(version, request.python)]
         if not matching:
@@ -167,7 +167,7 @@ def _draft(request: PinRequest, release: Version, python: Version) -> Environmen
 def _choose_build(env: Environment, request: PinRequest, releases: Sequence[Version]) -> tuple[Build, str]:
     """The newest release on the channel with the lowest CUDA, and so the oldest driver, that still gets releases.
 
-    Where no release is asked for, those count whose metadata are recorded: they can be locked from index snapshots, too.
+    Where no release is requested, those count whose metadata are recorded: they can be locked from index snapshots, too.
     """
     builds = candidate_builds(env, request.gpus)
     fitting = [build for build in builds if build.version in releases and not build.unsupported_gpus]

@@ -40,7 +40,7 @@ def cyclonedx_text(inventory: Inventory) -> str:
     dependencies = ",\n  ".join(
         _dependency_text(ref, targets) for ref, targets in sorted(inventory.dependencies.items())
     )
-    rest = _indented(
+    trailer = _indented(
         {
             "metadata": _metadata(inventory.environment),
             "serialNumber": f"urn:uuid:{_NO_SERIAL_NUMBER}",
@@ -51,7 +51,7 @@ def cyclonedx_text(inventory: Inventory) -> str:
         },
         depth=0,
     ).removeprefix("{\n")
-    text = f'{{\n "components": [\n  {rows}\n ],\n "dependencies": [\n  {dependencies}\n ],\n{rest}\n'
+    text = f'{{\n "components": [\n  {rows}\n ],\n "dependencies": [\n  {dependencies}\n ],\n{trailer}\n'
     # in place of the first number, which the second follows from
     return text.replace(_NO_SERIAL_NUMBER, str(uuid5(NAMESPACE_URL, text)), 1)
 

@@ -51,7 +51,7 @@ UNKNOWN = License()
 
 
 def interpret_statement(statement: LicenseStatement | None) -> License:
-    """The license that a statement tells.
+    """The license that a statement gives.
 
     Of its parts the first that there is: License-Expression; License, if that is SPDX's; the classifiers; License as a name.
     """

@@ -75,7 +75,7 @@ def hashes_for_secrets(engine: str, builder: str = "") -> bool:
 def is_hashing_version(
     version: str, versions: tuple[tuple[int, ...], tuple[int, ...]] = _HASHING_ENGINES
 ) -> bool:
-    """Whether a version, such as 26.1.5+dfsg1, lies in a range; False if it is not a version."""
+    """Whether a version, such as 26.1.5+dfsg1, is in a range; False if it is not a version."""
     match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     first, mended = versions
     return match is not None and first <= tuple(int(number or 0) for number in match.groups()) < mended

@@ -158,7 +158,7 @@ def list_members(
     """What an entry copies, sorted by path; folders only with files in them, as git has them.
 
     Raises InputError for what does not exist, is left out altogether, leads out of the folder, may be a secret, is a pointer
-    of Git LFS, is too much, or is no file.
+    of Git LFS, is too much, or is not a file.
     """
     place = _expect_existing(root, service, entry)
     walk = _Walk(
@@ -198,9 +198,9 @@ def _expect_existing(root: Path, service: Service, entry: CopiedFiles) -> Path:
 
 
 def _missing_advice(root: Path, service: Service, origin: str) -> str:
-    beside = f"{paths.service_folder(service.name)}/{origin}"
-    if (root / beside).exists():
-        return f"paths are from the root of the repository, so write {beside}"
+    in_service_folder = f"{paths.service_folder(service.name)}/{origin}"
+    if (root / in_service_folder).exists():
+        return f"paths are from the root of the repository, so write {in_service_folder}"
     folder, _, name = origin.rpartition("/")
     names = [path.name for path in (root / folder).glob("*")]
     near = get_close_matches(name, names, n=1)
@@ -307,7 +307,7 @@ def _with_folders(members: Iterable[Member], place: Path, entry: CopiedFiles) ->
 
 
 def read_member(member: Member) -> Iterator[bytes]:
-    """The content of a file, in parts. Raises ToolError for what is no file any more, since a link is not followed."""
+    """The content of a file, in parts. Raises ToolError for what is no longer a file, since a link is not followed."""
     try:
         handle = os.open(member.place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as file:

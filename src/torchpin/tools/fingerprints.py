@@ -25,7 +25,7 @@ class NotPlainError(Exception):
 
 
 class Fingerprints:
-    """The digests of files below a folder. What is no plain file in a plain folder has none: it raises NotPlainError."""
+    """The digests of files below a folder. What is not a regular file in a plain folder has none: it raises NotPlainError."""
 
     def __init__(self, root: Path, kept: KeptAnswers) -> None:
         self._root, self._kept = os.fspath(root), kept

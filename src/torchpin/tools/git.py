@@ -77,7 +77,7 @@ def _submodule_folders(source: Source, path: Path, commit: str) -> list[tuple[st
 def _local_changes(repo: Repo, *, valid: bool, at_recorded: bool, editable: bool = False) -> list[str]:
     """Changed files of a clone; where it would be replaced, ignored files and unpushed commits count too.
 
-    What an editable install writes beside the code is no change.
+    What an editable install writes beside the code is not a change.
     """
     ignored = [] if at_recorded else ["--ignored"]
     lines = repo.git.status("--porcelain", "--untracked-files=all", *ignored).splitlines()
@@ -127,7 +127,7 @@ def clone(
     A clone at the recorded commit is kept (`verify_tag` also checks, if the origin can be read, that the tag has not
     moved); an incomplete one, or one at another commit, is replaced.
     Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, when the commit
-    has submodules or files of Git LFS of which the description does not speak, and when the origin cannot be read.
+    has submodules or files of Git LFS that the description does not mention, and when the origin cannot be read.
     """
     path = root / source.path
     replaced = path.parent / f".{path.name}.replaced"

@@ -80,14 +80,14 @@ def lfs_state(source: Source, folders: Iterable[tuple[str, Path]]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    unlisted = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + unlisted
 
 
 def fetch_files(source: Source, folder: Path) -> None:
     """Fetch the LFS files of a checkout in place of their pointers, each with the SHA-256 that its pointer names.
 
-    Raises ToolError for files of which the description does not speak, where `git lfs` is not installed or fails, and for
+    Raises ToolError for files that the description does not mention, where `git lfs` is not installed or fails, and for
     a file that does not match its pointer.
     """
     pointers = {} if source.lfs is False else find_pointers(folder)

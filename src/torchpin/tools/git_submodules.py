@@ -83,7 +83,7 @@ def submodule_state(source: Source, folder: Path, commit: str) -> str:
 
 
 def _is_inside(path: str, links: Mapping[str, str]) -> bool:
-    """Whether a path is a submodule, or lies in one: whose own submodules are known when it is there."""
+    """Whether a path is a submodule, or is in one: whose own submodules are known when it is there."""
     return any(path == link or path.startswith(f"{link}/") for link in links)
 
 
@@ -111,7 +111,7 @@ def fetch_submodules(
 ) -> list[Path]:
     """Fetch the wanted submodules of a checked out source, and give their folders; `url` is where the source came from.
 
-    Raises ToolError for submodules of which the description does not speak, for a path that is none, and where one cannot
+    Raises ToolError for submodules that the description does not mention, for a path that is none, and where one cannot
     be fetched from a safe address.
     """
     links = gitlinks(folder, source.commit)
@@ -149,16 +149,23 @@ def _fetch_inner(
             raise ToolError(
                 f"{fetching.source.name}: .gitmodules has no address of the submodule {whole_path}"
             )
-        own, fetched_from = (resolved_address(addresses[path], outer) for outer in urls)
+        recorded_url, fetched_from = (resolved_address(addresses[path], outer) for outer in urls)
         mirror = fetching.mirrors.get(mirror_name(fetching.source.name, whole_path))
-        _require_safe(fetching.source, whole_path, own, urls[1])
-        _fetch_one(fetching, folder / path, links[path], own, mirror or fetched_from, whole_path)
+        _require_safe(fetching.source, whole_path, recorded_url, urls[1])
+        _fetch_one(fetching, folder / path, links[path], recorded_url, mirror or fetched_from, whole_path)
         _fetch_inner(
-            fetching, folder / path, links[path], (own, mirror or fetched_from), f"{whole_path}/", depth + 1
+            fetching,
+            folder / path,
+            links[path],
+            (recorded_url, mirror or fetched_from),
+            f"{whole_path}/",
+            depth + 1,
         )
 
 
-def _fetch_one(fetching: _Fetching, into: Path, commit: str, own: str, address: str, path: str) -> None:
+def _fetch_one(
+    fetching: _Fetching, into: Path, commit: str, recorded_url: str, address: str, path: str
+) -> None:
     if into.is_symlink() or not into.is_dir() or any(into.iterdir()):
         raise ToolError(f"{fetching.source.name}: the folder of the submodule {path} is not an empty one")
     try:
@@ -171,7 +178,7 @@ def _fetch_one(fetching: _Fetching, into: Path, commit: str, own: str, address: 
             f"{fetching.source.name}: the submodule {path} could not be fetched at {commit[:12]} from "
             f"{redact_credentials(address)}:\n{process.indent(redact_credentials(str(error)))}"
         ) from None
-    run_git("-C", str(into), "remote", "set-url", "--", "origin", own, timeout=process.QUICK)
+    run_git("-C", str(into), "remote", "set-url", "--", "origin", recorded_url, timeout=process.QUICK)
     fetching.folders.append(into)
 
 

@@ -17,7 +17,7 @@ _NOT_FOUND = 404
 def read_file(client: docker.Client, tag: str, key: str, path: str) -> bytes | None:
     """The content of a file of the image with this tag and image key, None where it has none.
 
-    Raises ToolError where the tag has moved to another image, or what is there is no plain file or too large.
+    Raises ToolError where the tag has moved to another image, or what is there is not a regular file or too large.
     """
     command = ["true"]  # which is never started
     container = client.containers.create(tag, command, network_disabled=True, labels=[docker.RUN_LABEL])

@@ -25,7 +25,7 @@ def engine_size(client: docker.Client, image: str) -> int | None:
 
 
 def registry_size(image: str, platform: str) -> int | None:
-    """The compressed bytes of an image in its registry, for a platform; None where no registry tells them."""
+    """The compressed bytes of an image in its registry, for a platform; None where no registry gives them."""
     manifest = _read_manifest(image)
     name = re.sub(r":[^:/]+$", "", image.partition("@")[0])  # without a tag, with the port of a registry
     entries = manifest.get("manifests")

@@ -39,7 +39,7 @@ def digest(*parts: str | bytes) -> str:
 class KeptAnswers:
     """The answers of one kind for one repository, a file below .torchpin/kept.
 
-    An entry is read only where its digest is the one that is asked for. The file bears a code made with a key of this user
+    An entry is read only where its digest is the one that is requested. The file bears a code made with a key of this user
     that is in no repository: a checkout can bring any file along, and this one is unpickled. Whatever is wrong with it,
     it is as if there were none; where it cannot be written, nothing is kept.
     """

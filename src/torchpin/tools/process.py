@@ -44,7 +44,7 @@ def run(
     """Run a command to its end and return its exit code and captured output; `text` is its standard input.
 
     `timeout` bounds its time, in seconds; without a bound, the caller says why. `watch` is called once a second, and may raise.
-    `listen` gets each line of stderr when it comes, and says whether it was progress, which is no part of the output.
+    `listen` gets each line of stderr when it comes, and says whether it was progress, which is not a part of the output.
     Raises ToolError, with the command and its output, when the program is missing, takes longer, prints more than any
     of them does or, unless `check` is False, when its exit code is not 0.
     """

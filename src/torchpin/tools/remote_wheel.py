@@ -1,4 +1,4 @@
-"""The METADATA, the table of contents and files of a wheel that lies on a server: ranges of its bytes are read, and no more."""
+"""The METADATA, the table of contents and files of a wheel on a server, of which only ranges of bytes are read."""
 
 from __future__ import annotations
 

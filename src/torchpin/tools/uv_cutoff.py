@@ -87,7 +87,7 @@ def _is_young(published: dt.datetime | None, cutoff: CutOff) -> bool:
 
 
 def _publication_times(packages: Iterable[Mapping[str, Any]]) -> dict[str, dt.datetime]:
-    """When each file of a pylock.toml was published, by SHA-256, where its index tells it."""
+    """When each file of a pylock.toml was published, by SHA-256, where its index gives it."""
     times = {}
     for package in packages:
         for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:

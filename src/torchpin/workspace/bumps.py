@@ -46,7 +46,7 @@ def migrated_texts(repo: Repository) -> dict[str, str | None]:
 
 
 def former_log_problems(repo: Repository) -> tuple[Problem, ...]:
-    """What is said of a log that holds all updates."""
+    """The message about a log that holds all updates."""
     if repo.text(paths.FORMER_BUMP_LOG) is None:
         return ()
     position = Position(file=paths.FORMER_BUMP_LOG, line=1, column=1)

@@ -47,7 +47,7 @@ def for_judge(
 ) -> CheckContext:
     """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones.
 
-    Raises InputError for a driver that is no version, and for an empty or unknown name of a GPU.
+    Raises InputError for a driver that is not a version, and for an empty or unknown name of a GPU.
     """
     require_targets(gpus, driver)
     context = from_repository(repo, environments, renderings=False, documents=False, records=False)
@@ -55,7 +55,7 @@ def for_judge(
 
 
 def require_targets(gpus: Sequence[str], driver: str | None) -> None:
-    """Raises InputError for a driver that is no version, and for an empty or unknown name of a GPU."""
+    """Raises InputError for a driver that is not a version, and for an empty or unknown name of a GPU."""
     require_gpu_names(gpus)
     if driver is not None and not DRIVER.pattern.fullmatch(driver):
         raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
@@ -80,7 +80,7 @@ def from_repository(
     documents: bool = True,
     records: bool = True,
 ) -> CheckContext:
-    """A context from the repository's files: locks and, where asked for, rendered files, documents and records."""
+    """A context from the repository's files: locks and, where requested, rendered files, documents and records."""
     files, parsed, broken = {}, {}, {}
     # a damaged lock is evidence too: its check reports the problems
     for env in environments:

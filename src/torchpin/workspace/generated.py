@@ -1,6 +1,6 @@
 """Generated files: documents, Dockerfiles and context lists.
 
-What writes documents is imported where it is asked for: most commands render, or look at what is rendered, alone.
+What writes documents is imported where it is needed: most commands render, or look at what is rendered, alone.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def section_names(repo: Repository) -> set[str]:
 
 
 def stray_pages(repo: Repository) -> tuple[Problem, ...]:
-    """The pages of services that are described no more, which hold text that somebody wrote: they are not removed."""
+    """The pages of services that are no longer described, which hold text that somebody wrote: they are not removed."""
     return tuple(
         _problem(
             repo,

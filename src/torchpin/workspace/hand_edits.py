@@ -50,10 +50,10 @@ def _advice(edits: Iterable[str]) -> str:
     """How the edits, as `path:line: text`, are kept, and how they are dropped."""
     files = [edit.partition(":")[0] for edit in edits]
     locks = dict.fromkeys(path.rpartition("/")[0] for path in files if path.startswith(f"{paths.LOCKFILES}/"))
-    ways = dict.fromkeys(_way_to_keep(path) for path in files)
+    advice = dict.fromkeys(_way_to_keep(path) for path in files)
     restore = f", or restore it: `git restore {' '.join(locks)}`" if len(locks) == len({*files}) == 1 else ""
     return (
-        f"to keep the edit, {'; '.join(ways)}; to drop it, add `--overwrite`{restore} "
+        f"to keep the edit, {'; '.join(advice)}; to drop it, add `--overwrite`{restore} "
         "(lines that another version of torchpin wrote look the same)"
     )
 
@@ -103,7 +103,7 @@ def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
 
 
 def _explained_texts(repo: Repository, texts: Mapping[str, str]) -> dict[str, list[str]]:
-    """What the last commits of generated files give for them, by path; none where that cannot be told."""
+    """What the last commits of generated files give for them, by path; none where that cannot be determined."""
     from torchpin.workspace import regenerated
 
     explained: dict[str, list[str]] = {path: [] for path in texts}

@@ -61,7 +61,7 @@ def _read(path: str, text: str) -> Described:
 
 
 class Positions(Mapping[str, Position]):
-    """The positions of values in one file by their key paths, unpacked once one is asked for: in a run most never are."""
+    """The positions of values in one file by their key paths, unpacked once one is requested: in a run most never are."""
 
     def __init__(self, file: str, packed: bytes) -> None:
         self._file, self._packed = file, packed

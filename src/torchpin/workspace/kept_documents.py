@@ -64,7 +64,7 @@ def _readable_locks(
 
 
 class _LocksOnDemand(Mapping[str, Lock]):
-    """The locks of environments, each parsed when it is asked for."""
+    """The locks of environments, each parsed when it is requested."""
 
     def __init__(self, repo: Repository, environments: Sequence[Environment]) -> None:
         self._repo = repo

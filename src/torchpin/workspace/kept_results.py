@@ -30,7 +30,7 @@ _BATCH = 50  # environments, of which each has some hundred kilobytes of locks a
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """Which checks of files are asked for. `kind`: a name for it, which its answers are kept under.
+    """Which checks of files are requested. `kind`: a name for it, which its answers are kept under.
 
     `judge`: the judge's, for GPUs and a driver other than the described ones; `ids`: those whose ids start so;
     `renderings`: they compare rendered files.
@@ -117,7 +117,7 @@ def _compute(
 
 
 class _Keys:
-    """The digests of what the answers rest on, by environment; one that rests on something that is no plain file has none."""
+    """The digests of what the answers rest on, by environment; one that rests on something that is not a regular file has none."""
 
     def __init__(self, repo: Repository, environments: Sequence[Environment], question: Question) -> None:
         self._repo, self._question = repo, question

@@ -57,7 +57,7 @@ class History:
 
 
 def _generate(repo: Repository, revision: str) -> dict[str, str]:
-    """All generated files of a revision; none of what cannot be told."""
+    """All generated files of a revision; none of what cannot be determined."""
     from torchpin.tools import git_checkout
 
     if not git_checkout.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):

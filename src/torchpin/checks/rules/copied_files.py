@@ -30,8 +30,8 @@ def files_can_be_copied(context: CheckContext, env: Environment) -> Iterator[Ans
         origin = env.copied_files[number].origin
         if problem:
             message, _, help_text = problem.partition("; ")
-            own = number < len(env.service.files)
-            location = env.service.location(f"files[{number}].from" if own else "build.wheels")
+            is_listed = number < len(env.service.files)
+            location = env.service.location(f"files[{number}].from" if is_listed else "build.wheels")
             yield finding(env, location, message, about=origin, help=help_text, level="warning")
         else:
             yield Ok(about=origin, evidence=f"{origin} can be copied to {_target(env, number)}")

@@ -76,8 +76,8 @@ def _differences(env: Environment, lock: Lock, name: str) -> str:
     """The first differences of a layer and its description, as the end of a message; "" where the lock tells none."""
     layer = next((layer for layer in lock.layers if layer.name == name), None)
     clauses = [*compare.described_differences(env, lock, layer)] if layer else []
-    more = [f"{len(clauses) - _MOST_DIFFERENCES} more"] if len(clauses) > _MOST_DIFFERENCES else []
-    return f": {'; '.join([*clauses[:_MOST_DIFFERENCES], *more])}" if clauses else ""
+    unlisted = [f"{len(clauses) - _MOST_DIFFERENCES} more"] if len(clauses) > _MOST_DIFFERENCES else []
+    return f": {'; '.join([*clauses[:_MOST_DIFFERENCES], *unlisted])}" if clauses else ""
 
 
 def _outdated_statements(env: Environment, lock: Lock, files: Collection[str]) -> Iterator[Finding]:
@@ -163,10 +163,10 @@ def _misplaced(
             f"{requirers} requires it: name it under `torch.companions`"
         )
     if is_member and layer.name != home and package.name not in env.service.torch.family:
-        whose = f", whoever requires it ({requirers})" if requirers else ""
+        requirers_note = f", whoever requires it ({requirers})" if requirers else ""
         return (
             f"{package.name} {package.version} is locked from {layer.origin} in {layer.name}; "
-            f"it belongs in {home}, from {channel} as torch{whose}"
+            f"it belongs in {home}, from {channel} as torch{requirers_note}"
         )
     if is_member != (layer.name == home):
         return f"{package.name} does not belong in {layer.name}"
@@ -201,14 +201,14 @@ def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Fi
 
     Sources: pip's documentation of hash-checking mode.
     """
-    seen: dict[str, str] = {}
+    files_by_package: dict[str, str] = {}
     for layer in context.locks[env.name].layers:
         location = paths.lock_path(env.name, layer.file)
         for package in layer.packages:
-            if package.name in seen:
-                message = f"{package.name} is also locked in {seen[package.name]}"
+            if package.name in files_by_package:
+                message = f"{package.name} is also locked in {files_by_package[package.name]}"
                 yield finding(env, location, message, about=package.name)
-            seen[package.name] = layer.file
+            files_by_package[package.name] = layer.file
             if not _name_matches(package):
                 message = f"{package.filename} is not a file of {package.name} {package.version}"
                 yield finding(env, location, message, about=package.name)

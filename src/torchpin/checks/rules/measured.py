@@ -99,8 +99,8 @@ def _names_text(status: ImportStatus) -> str:
         for text, (module, name) in zip(names, status.missing, strict=True)
         if not name or module not in missing_modules
     ]
-    rest = len(names) - _SHOWN_NAMES
-    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {rest} more names" if rest > 0 else "")
+    unlisted = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {unlisted} more names" if unlisted > 0 else "")
 
 
 def _availability(status: ImportStatus) -> str:

@@ -49,7 +49,7 @@ def check_overrides(reader: Reader, values: Mapping[str, Any]) -> None:
     """Adds a problem for an override of torch's family, a second one of a package, and one that a layer contradicts."""
     family = {"torch", *((values.get("torch") or {}).get("companions") or {})}
     pinned = {canonicalize_name(pin.name): (path, pin) for path, pin in layer_pins(values)}
-    seen: set[str] = set()
+    overridden: set[str] = set()
     for number, override in enumerate(values.get("overrides") or ()):
         package = (override or {}).get("package")
         if package is None:
@@ -57,14 +57,14 @@ def check_overrides(reader: Reader, values: Mapping[str, Any]) -> None:
         name, path = canonicalize_name(package.name), f"overrides[{number}].package"
         if name in family:
             reader.add_problem_at(path, f"{name} is pinned under `torch`; change it there")
-        elif name in seen:
+        elif name in overridden:
             reader.add_problem_at(path, f"{name} is overridden twice; keep one")
         elif name in pinned and pinned[name][1].specifier != package.specifier:
             where, pin = pinned[name]
             reader.add_problem_at(
                 path, f"{where} pins {pin}; write the same version in both, or remove the pin"
             )
-        seen.add(name)
+        overridden.add(name)
 
 
 def build_overrides(values: Iterable[Mapping[str, Any]]) -> tuple[Override, ...]:

@@ -67,8 +67,8 @@ def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Fi
     for target in step.targets:
         if package_name(target) != "torch":
             continue
-        channel, how = torch_channel(step, target)
-        if channel == "cpu" and how == "from its index":
+        channel, origin = torch_channel(step, target)
+        if channel == "cpu" and origin == "from its index":
             message = f"`{target.text}` is built without CUDA, and the base image {image} has CUDA {cuda}"
             help_text = "use the channel of a CUDA build, or a base image without CUDA"
             yield build_finding(
@@ -79,7 +79,7 @@ def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Fi
             matching_channel = next(
                 (candidate.name for candidate in facts.channels() if candidate.cuda == cuda), ""
             )
-            message = f"`{target.text}` {how} is built with CUDA {row.cuda}, and the base image {image} has CUDA {cuda}"
+            message = f"`{target.text}` {origin} is built with CUDA {row.cuda}, and the base image {image} has CUDA {cuda}"
             help_text = (
                 f"add `--index-url https://download.pytorch.org/whl/{matching_channel}`, or use a base image with CUDA {row.cuda}"
                 if matching_channel
@@ -240,9 +240,9 @@ def another_python(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            seen: set[str] = set()
+            reported: set[str] = set()
             for run, version, image_python in other_pythons(project, steps):
-                if version not in seen:
-                    seen.add(version)
+                if version not in reported:
+                    reported.add(version)
                     message = f"Python {version} is used, and {steps.image} has Python {image_python}"
                     yield build_finding("ADO024", run.location, message, about=version)

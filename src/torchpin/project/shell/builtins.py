@@ -79,7 +79,7 @@ def _cd(arguments: Sequence[ShellWord], state: ShellState) -> None:
 
 
 def _folder(arguments: Sequence[ShellWord], state: ShellState) -> str | None:
-    """The folder that `cd` or `pushd` names; None where it cannot be told."""
+    """The folder that `cd` or `pushd` names; None where it cannot be determined."""
     paths = [word for word in arguments if not re.fullmatch(r"-[PLe@n]+|--", word.text)]
     home = state.variables.get("HOME")
     if not paths:
@@ -184,7 +184,7 @@ def _let(arguments: Sequence[ShellWord], state: ShellState) -> None:
 
 
 def _forget(arguments: Sequence[ShellWord], state: ShellState) -> None:
-    """mapfile, readarray, getopts, printf -v: what they set cannot be told."""
+    """mapfile, readarray, getopts, printf -v: what they set cannot be determined."""
     for word in arguments:
         if _NAME.fullmatch(word.text):
             state.set(word.text, None)

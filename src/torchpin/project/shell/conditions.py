@@ -117,7 +117,7 @@ class _Condition:
         return None if operand.text is None else bool(operand.text)
 
     def _is_unary(self) -> bool:
-        """Whether the operator at the position has an operand, and is no operand itself, as in `[ -n -a x ]`."""
+        """Whether the operator at the position has an operand, and is not an operand itself, as in `[ -n -a x ]`."""
         return self._left() == 2 or self._peek(1) not in {"-a", "-o", "&&", "||", ")"}  # noqa: PLR2004
 
     def _group(self) -> Truth:

@@ -222,7 +222,7 @@ class NestedReader(CommandReader):
         return status
 
     def _input(self, command: ShellCommand) -> PlacedText | None:
-        """What a shell without a script reads: its heredoc, or what is piped into it; None for what cannot be told."""
+        """What a shell without a script reads: its heredoc, or what is piped into it; None for what cannot be determined."""
         for redirect in reversed(command.redirects):
             if redirect.operator in {"<<", "<<-"}:
                 return self.document(redirect.place)

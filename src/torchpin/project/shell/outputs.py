@@ -21,7 +21,7 @@ _CLASSES = {"[:upper:]": "A-Z", "[:lower:]": "a-z", "[:digit:]": "0-9", "[:space
 def printed(
     commands: Sequence[ShellCommand], machine_outputs: Mapping[str, str], stdin: str | None = None
 ) -> str | None:
-    """What commands print together that read a text, None where that cannot be told.
+    """What commands print together that read a text, None where that cannot be determined.
 
     `machine_outputs`: what commands print that depend on the machine, such as `uname -m`.
     """
@@ -42,7 +42,7 @@ def printed(
 def command_output(
     command: ShellCommand, machine_outputs: Mapping[str, str], stdin: str | None
 ) -> str | None:
-    """What a command prints that reads a text; None where that cannot be told."""
+    """What a command prints that reads a text; None where that cannot be determined."""
     name, *arguments = command.texts or ("",)
     if " ".join(command.texts) in machine_outputs:
         return machine_outputs[" ".join(command.texts)] + "\n"

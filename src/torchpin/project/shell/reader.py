@@ -184,7 +184,7 @@ class ShellReader(ABC):
         self.unread.append(UnreadPart(place=place, reason=reason, source=shown, file=self.file))
 
     def _output(self, text: PlacedText) -> str | None:
-        """What a command substitution prints, None where that cannot be told."""
+        """What a command substitution prints, None where that cannot be determined."""
         before = len(self.commands)
         if self.context.depth > _DEEPEST:
             return None

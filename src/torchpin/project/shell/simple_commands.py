@@ -33,7 +33,7 @@ _KEYED = re.compile(r"\[[^]]*\]\+?=")  # an element of an array with its index
 
 
 class CommandReader(ShellReader):
-    """Reads what is no list, branch or loop."""
+    """Reads what is not a list, branch or loop."""
 
     def run_simple(self, node: Node, redirects: Sequence[Node] = ()) -> Status:
         """Reads a command, with the redirections that stand around it."""
@@ -99,7 +99,7 @@ class CommandReader(ShellReader):
         )
 
     def _body(self, offset: int, operator: str, word: ShellWord) -> str | None:
-        """The text of the heredoc or the here-string at an offset; None where there is none, or it cannot be told."""
+        """The text of the heredoc or the here-string at an offset; None where there is none, or it cannot be determined."""
         document = self.source.heredocs.get(offset)
         if document is not None:
             self.documents[self.source.text.place(offset)] = document

@@ -25,7 +25,7 @@ class ShellFunction(NamedTuple):
 
 @dataclass(kw_only=True)
 class ShellState:
-    """`arguments`: $1 and those that follow, None where they cannot be told; `folder`: as in ShellCommand."""
+    """`arguments`: $1 and those that follow, None where they cannot be determined; `folder`: as in ShellCommand."""
 
     variables: dict[str, Value] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class ShellState:
             self.exported.add(name)
 
     def change_folder(self, folder: str | None) -> None:
-        """`cd`; `folder` as it is given there, None for one that cannot be told."""
+        """`cd`; `folder` as it is given there, None for one that cannot be determined."""
         self.previous_folder, start = self.folder, self.folder
         if folder is None or (start is None and not folder.startswith("/")):
             self.folder = None
@@ -86,7 +86,7 @@ class ShellState:
         self.__dict__.update(state.__dict__)
 
     def merge(self, states: Iterable[ShellState]) -> None:
-        """The state after one of several arms: what differs between them cannot be told."""
+        """The state after one of several arms: what differs between them cannot be determined."""
         first, *following = [replace(state) for state in states]
         merged: dict[str, Value] = {**first.variables}
         for state in following:

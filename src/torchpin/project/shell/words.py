@@ -66,7 +66,7 @@ class ExpandedWord(NamedTuple):
 
 
 class WordReader:
-    """Expands words of a text. `output`: what a command substitution at an offset prints, None for what cannot be told."""
+    """Expands words of a text. `output`: what a command substitution at an offset prints, None for what cannot be determined."""
 
     def __init__(
         self,
