@@ -13,7 +13,7 @@ from torchpin import facts
 from torchpin.adopt.draft_build import DraftBuild, draft_build
 from torchpin.adopt.draft_files import ProjectFolder
 from torchpin.adopt.draft_packages import MOST_PACKAGES
-from torchpin.adopt.draft_text import next_steps, render_draft
+from torchpin.adopt.draft_text import NO_VERSION, next_steps, render_draft
 from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.adopt.draft_variants import (
     choose_builds,
@@ -136,7 +136,7 @@ def _omitted(chosen: ChosenBuilds, unpinned: Iterable[str]) -> Iterable[str]:
     """What is left out of the draft: of the main build and of those that became variants."""
     for build in chosen.variants.values():
         yield from build.packages.omitted if build.packages else ()
-    yield from (f"{requirement} (no version)" for requirement in unpinned)
+    yield from (f"{requirement}{NO_VERSION}" for requirement in unpinned)
     main = chosen.main
     for name, build in chosen.variants.items():
         if (build.run, build.files) != (main.run, main.files):

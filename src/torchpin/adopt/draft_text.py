@@ -37,6 +37,7 @@ _PARTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("its system packages", {"apt": ()}),
     ("its sources and recommendations", {"sources": (), "recommends": ()}),
 )
+NO_VERSION = " (no version)"  # behind a requirement that is left out for it
 _PATHS = {"python": "python", "base": "base.image", "torch": "torch.version"}
 
 
@@ -96,9 +97,11 @@ def _header(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> l
     lines += [f"- {question}" for question in main.questions]
     for name, build in chosen.variants.items():
         lines += _sources(name if len(chosen.variants) > 1 else "", build, is_main=build is main)
-    if not service.gpus:
-        lines.append("- gpus: list the GPUs that it must run on.")
-    unique = [redact_credentials(omission) for omission in dict.fromkeys(omitted)]
+    unique = [
+        redact_credentials(omission)
+        for omission in dict.fromkeys(omitted)
+        if not _is_recommended(service, omission)
+    ]
     lines += [f"- left out: {omission}" for omission in unique[:_MOST_OMITTED]]
     if unique[_MOST_OMITTED:]:
         lines.append(f"- left out, and not listed: {len(unique) - _MOST_OMITTED} more")
@@ -107,6 +110,13 @@ def _header(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> l
         bounds = f"the first {MOST_PACKAGES} packages or {MOST_LAYERS} installs"
         lines.append(f"- left out: {too_many} packages beyond {bounds}")
     return [f"# {printable(line)}" for line in lines]
+
+
+def _is_recommended(service: Service, omission: str) -> bool:
+    """Whether an omission is a package without a version that `recommends:` has, where it is checked; it has no extras there."""
+    package, separator, _ = omission.partition(NO_VERSION)
+    says = {f"{row.component}{'' if row.says == 'any' else row.says}" for row in service.recommends}
+    return bool(separator) and package in says
 
 
 def _sources(variant: str, build: DraftBuild, *, is_main: bool) -> Iterable[str]:
@@ -191,9 +201,10 @@ def _about_values(service: Service, main: DraftBuild) -> Iterator[str]:
         yield f"{text}: write `version: {version.base_version}` under `torch:`, whose metadata stand for it"
     if not service.gpus and main.torch.channel.value != "cpu":
         yield "gpus: list the GPUs that the service must run on"
-    if main.image.value and not service.base.digest:
-        image = service.base.image
-        yield f"base.digest: add the digest of {image}; `docker buildx imagetools inspect` prints it"
+    bases = [service.base if main.image.value else None, *(variant.base for variant in service.variants)]
+    images = dict.fromkeys(base.image for base in bases if base and not base.digest)
+    for image in images:
+        yield f"base.digest: add the digest that `docker buildx imagetools inspect {image}` prints"
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.checks import run
 from torchpin.commands.adopted_project import TODAY, as_of_day, check_answers, project_folder
 from torchpin.commands.edited_pins import EditOptions
-from torchpin.commands.new_service import is_written, require_new_name, write_service
+from torchpin.commands.new_service import described_text, is_written, require_new_name, write_service
 from torchpin.commands.project_files import read_folder, take_out_generated
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_repository, open_workspace
@@ -48,6 +48,19 @@ class Adopted:
     adoption: Adoption
     results: tuple[Result, ...]
     skipped: tuple[str, ...]  # what was passed over: the path and the reason
+
+    @property
+    def further_results(self) -> tuple[Result, ...]:
+        """The results without the findings that the steps which are left to do say."""
+        return tuple(map(_without_steps, self.results))
+
+
+def _without_steps(result: Result) -> Result:
+    if result.check in {"BAS002", "DES001", "DES002"}:
+        return replace(result, findings=(), notices=())
+    if result.check == "DEV001":
+        return replace(result, findings=tuple(row for row in result.findings if row.about != "requirements"))
+    return result
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +111,8 @@ def adopt(
     for question in draft.questions if ask else ():
         answers = _with_answer(answers, question, ask)
     draft = draft_with(answers) if ask and draft.questions else draft
-    return Adopted(adoption=draft, results=_judge_draft(draft), skipped=tuple(files.skipped))
+    written = described_text(draft.name, draft.text) if root else ""
+    return Adopted(adoption=draft, results=_judge_draft(draft, written), skipped=tuple(files.skipped))
 
 
 def _read_project(folder: Path) -> FolderTexts:
@@ -131,10 +145,11 @@ def _service_name(folder: Path) -> str:
     return slug if patterns.NAME.pattern.fullmatch(slug) else "adopted"
 
 
-def _judge_draft(draft: Adoption) -> tuple[Result, ...]:
+def _judge_draft(draft: Adoption, text: str = "") -> tuple[Result, ...]:
+    """The judge's results about a draft; `text`: as it is written, if not as it is, for the lines of findings."""
     if not draft.text or draft.questions:
         return ()
-    services = read.read_services({paths.description_path(draft.name): draft.text})
+    services = read.read_services({paths.description_path(draft.name): text or draft.text})
     return run.run(evidence.from_descriptions(select_environments(services)), judge=True)
 
 

@@ -77,9 +77,9 @@ class _ReviewedDraft:
     review: tuple[str, ...]
     skipped: tuple[str, ...]
 
-    def header(self, gpus: Sequence[str]) -> str:
-        """The comment, without the line about GPUs where there are some."""
-        return "".join(f"{line}\n" for line in self.review if not (gpus and line.startswith("# - gpus:")))
+    @property
+    def header(self) -> str:
+        return "".join(f"{line}\n" for line in self.review)
 
     @property
     def summary(self) -> str:
@@ -94,14 +94,14 @@ def create_service(options: NewOptions) -> CommandReport:
     require_new_name(repo, options.service)
     draft = _adopted_service(options) if options.project else None
     if draft and options.pins == PinRequest():
-        outcomes = write_service(repo, options.service, draft.header(()) + write.to_yaml(draft.service))
+        outcomes = write_service(repo, options.service, draft.header + write.to_yaml(draft.service))
         return replace(report_outcomes(outcomes), summary=f"{draft.summary}\n{_next_step(options.service)}")
     request = _with_pins_of(draft.service, options.pins) if draft else options.pins
     pins = choose_pins(request, installable_pythons())
     if not pins.base.digest:
         pins = replace(pins, base=replace(pins.base, digest=image_digest(pins.base.image)))
     text = (
-        draft.header(request.gpus) + _drafted_text(draft.service, request.gpus, pins)
+        draft.header + _drafted_text(draft.service, request.gpus, pins)
         if draft
         else service_text(options.service, request.gpus, pins)
     )

@@ -41,9 +41,16 @@ def is_written(repo: Repository, name: str, text: str) -> bool:
     return all(repo.text(path) == content for path, content in _service_files(name, text).items())
 
 
+def described_text(name: str, text: str) -> str:
+    """A description as it is written: below a comment about it."""
+    return _HEADER.format(name=name, schema=paths.SCHEMA) + text
+
+
 def _service_files(name: str, text: str) -> dict[str, str]:
-    described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
-    return {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
+    return {
+        paths.description_path(name): described_text(name, text),
+        paths.smoke_path(name): _SMOKE.format(name=name),
+    }
 
 
 def require_new_name(repo: Repository, name: str) -> None:

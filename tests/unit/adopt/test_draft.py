@@ -102,8 +102,14 @@ def test_without_an_index_torch_is_pypi_s() -> None:
 
 
 def test_what_is_left_out_stands_above_the_draft() -> None:
+    text = adopt_project("conda").adoption.text
+    assert " (conda)\n" in text
+
+
+def test_a_package_without_a_version_is_named_once_among_what_is_recommended() -> None:
     text = adopt_project("restoration").adoption.text
-    assert "# - left out: xformers (no version)\n" in text
+    assert "- component: xformers\n  says: any\n" in text
+    assert "no version" not in text
 
 
 def test_a_requirement_with_a_version_that_is_none_is_left_out_and_said() -> None:

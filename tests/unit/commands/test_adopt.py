@@ -13,6 +13,7 @@ import pytest
 from support.adoption import BASE, adopt_project
 from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.commands import adopt, adopted_project, project_files
+from torchpin.commands.new_service import described_text
 from torchpin.description.policy import Policy
 from torchpin.errors import InputError
 from torchpin.lint.baseline import baseline_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.adopt.draft_values import OpenValue
+    from torchpin.checks.registry import Result
 
 ROOT = Path(__file__).parents[3]
 
@@ -222,6 +224,27 @@ def test_files_are_named_where_they_lie_in_the_repository_or_where_they_have_to_
         "files: copy app.py of the project to services/theirs/project, which `files:` takes from"
         in outside.steps
     )
+
+
+def test_what_the_steps_say_is_no_finding_once_more_and_lines_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM nvidia/cuda:12.6.3-base-ubuntu24.04\nRUN apt-get update && apt-get install -y python3-pip\n"
+        "RUN pip install torch==2.6.0 --index-url https://download.pytorch.org/whl/cu126\nRUN pip install six\n"
+    )
+    adopted = adopt.adopt(tmp_path, root=tmp_path, name="api")
+
+    def ids(results: tuple[Result, ...]) -> set[str]:
+        return {row.check for row in results if row.findings or row.notices}
+
+    said = {"BAS002", "DES001", "DES002", "DEV001"}
+    assert ids(adopted.further_results) == ids(adopted.results) - said
+    assert said < ids(adopted.results)
+    assert {"gpus", "base.digest", "layers", "summary and base.rationale"} <= {
+        step.partition(":")[0] for step in adopted.adoption.steps
+    }
+    lines = described_text("api", adopted.adoption.text).splitlines()
+    (base,) = (row.findings[0] for row in adopted.results if row.check == "BAS002")
+    assert lines[int(base.location.split(":")[1]) - 1].startswith("  image: ")
 
 
 def test_a_project_that_its_dockerfile_copies_whole_is_said_with_how_to_leave_files_out(

@@ -137,8 +137,8 @@ def test_what_a_project_asks_for_and_its_draft_lacks_is_named_above_the_descript
     monkeypatch.chdir(repo.root)
     report = create_service(NewOptions(service="whisper", pins=PinRequest(), project=str(project)))
     text = (repo.root / "services/whisper/service.yaml").read_text(encoding="utf-8")
-    assert "# - left out: transformers>=4.40 (no version)\n" in text
-    assert "# - gpus: list the GPUs" in text
+    assert "- component: transformers\n  says: '>=4.40'\n  by: requirements.txt\n" in text
+    assert "no version" not in text
     assert report.summary.splitlines()[-2:] == [
         "see the comments at the top of services/whisper/service.yaml for what to review",
         "next: `invoke lock --service whisper`",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.draft import draft_adoption
+from torchpin.adopt.draft import Adoption, draft_adoption
 from torchpin.adopt.draft_values import OpenValue
 from torchpin.commands.adopt import Adopted
+from torchpin.lint.matches import Match
+from torchpin.model import Finding
 from torchpin.output.adoption import print_draft, print_steps
 from torchpin.output.terminal import ask_value
 
@@ -37,3 +39,16 @@ def test_the_document_has_what_is_open_and_what_is_left_to_do(capsys: pytest.Cap
 def test_nobody_is_asked_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask_value(OpenValue(key="python", text="which", example="3.12")) == ""
     assert capsys.readouterr() == ("", "")
+
+
+def test_packages_without_a_version_are_counted_and_a_written_draft_is_not_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    open_match = Match(
+        id="ADO012", finding=Finding(location="requirements.txt:1:1", message="`six` is not pinned", help="")
+    )
+    draft = Adoption(name="api", text="name: api\n", missing="", matches=(open_match,) * 2, files=())
+    print_draft(Adopted(adoption=draft, results=(), skipped=()), json=False, is_written=True)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == "rules: no findings, 2 packages without a version\n"

@@ -260,7 +260,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - a parameter for each option
             folder=path, destination=write, answers=answers, resolve=resolve, as_of=as_of, recorded=recorded
         )
         adopted = adopt_project(options, None if json else ask_value)
-        print_draft(adopted, json=json)
+        print_draft(adopted, json=json, is_written=bool(write))
         run.report(store_draft(adopted, options))
         if resolve:
             run.report(resolve_draft(adopted, options, run.watcher))
