@@ -131,7 +131,7 @@ class HeldError(Exception):
     `is_conflict`: pins contradict each other.
     """
 
-    def __init__(self, why: str, help: str = "", *, is_conflict: bool = False) -> None:
+    def __init__(self, why: str, help: str, *, is_conflict: bool = False) -> None:
         super().__init__(why)
         self.why, self.help, self.is_conflict = why, help, is_conflict
 

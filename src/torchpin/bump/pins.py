@@ -42,7 +42,7 @@ def edits_of_target(service: Service, target: Target, context: BumpContext) -> l
         return _source_edits(service, target, context)
     path = "python" if target.kind == "python" else pin_path(service, target.name)
     if path is None:
-        raise HeldError(f"{target.name} is not pinned")
+        raise HeldError(f"{target.name} is not pinned", f"pin it with `invoke add {service.name} {target}`")
     if target.kind == "package":
         _require_one_pin(service, target.name)
     current_version = _pinned_version(service, path)
@@ -148,7 +148,8 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
         raise HeldError(f"{source.name} has no tag {target.to}", f"choose one of its tags: {', '.join(near)}")
     if not new_commit:
         raise HeldError(
-            f"the commit of {source.name} {target.to} is unknown: the facts do not have it, and its origin was not queried"
+            f"the commit of {source.name} {target.to} is unknown: the facts do not have it, and its origin was not queried",
+            f"name the commit: `{source.name}@COMMIT`, 40 digits",
         )
     if (source.tag, source.commit) == (target.to, new_commit):
         raise PresentError(f"{source.name} is already at {target.to}")

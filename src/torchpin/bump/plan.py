@@ -131,8 +131,8 @@ def _plan_moves(
     unresolved = _new_errors(before, after)
     if unresolved:
         # a dict, since several environments of a service may have the same finding
-        messages = dict.fromkeys(finding.message for finding in unresolved)
-        help_texts = dict.fromkeys(finding.help for finding in unresolved)
+        messages = dict.fromkeys(f"{finding.message} ({check_id})" for check_id, finding in unresolved)
+        help_texts = dict.fromkeys(finding.help for _, finding in unresolved)
         raise HeldError("; ".join(messages), "; ".join(help_texts), is_conflict=True)
     moved_plan = replace(unchanged, moves=tuple(moves), moved_text=text, why=reasons, present=present)
     return _MovedService(plan=moved_plan, before=before, after=after)
@@ -266,10 +266,10 @@ def _component(move: Move) -> str:
     return {"base.image": "base"}.get(move.what, move.what)
 
 
-def _new_errors(before: ServiceSnapshot, after: ServiceSnapshot) -> list[Finding]:
-    """The errors that only the changed service has."""
+def _new_errors(before: ServiceSnapshot, after: ServiceSnapshot) -> list[tuple[str, Finding]]:
+    """The errors that only the changed service has, each with the id of its check."""
     findings = new_findings(before.findings, after.findings)
-    return [finding for _, finding in findings if finding.level == "error"]
+    return [(check_id, finding) for check_id, finding in findings if finding.level == "error"]
 
 
 def _next_fixable(

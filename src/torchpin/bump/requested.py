@@ -54,7 +54,9 @@ def _require_channel(targets: Sequence[Target], channel: str) -> None:
         return
     # a package may require another torch, which then comes from the channel
     if not any(target.kind in {"torch", "package"} for target in targets):
-        raise InputError(f"`--channel` applies to torch only, not to {' '.join(map(str, targets))}")
+        raise InputError(
+            f"`--channel` applies to torch only, not to {' '.join(map(str, targets))}; leave it out, or name torch, too"
+        )
     if channel not in {row.name for row in facts.channels()}:
         names = ", ".join(row.name for row in facts.channels())
         raise InputError(f"channel {channel!r} does not exist; known channels: {names}")
@@ -64,7 +66,7 @@ def _require_existing(target: Target) -> None:
     if target.kind == "base" and (violation := facts.tag_violation(target.to)[0]):
         images = [base.image for base in facts.base_images() if base.listed and not base.withdrawn]
         near = get_close_matches(target.to, images, n=MAX_SUGGESTIONS)
-        suggestion = f" (did you mean {', '.join(near)}?)" if near else ""
+        suggestion = f" (did you mean {', '.join(near)}?)" if near else "; choose a tag that it has"
         raise InputError(f"{target.to} does not exist: {violation}{suggestion}; nothing was changed")
     if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment, Service
 
+_OTHER_IMAGE = "choose another base image, with `base=IMAGE:TAG` and `--service`"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TorchMove:
@@ -108,7 +110,10 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
         release = facts.release(str(version))
         if release and releases.supports_python(env, release):
             return "pypi", ""
-        raise HeldError(f"torch {version} has no wheel for Python {env.service.python} on PyPI")
+        raise HeldError(
+            f"torch {version} has no wheel for Python {env.service.python} on PyPI",
+            "choose a release that has one, which `invoke outdated` names, or another Python",
+        )
     is_cuda = cuda_version(env) is not None
     gpus = env.service.gpus if is_cuda else ()
     builds = candidate_builds(env, gpus)
@@ -149,12 +154,12 @@ def _channel_reason(best: Build, matching: Sequence[Build], gpus: Sequence[str])
 
 
 def _nearest_builds(builds: Sequence[Build]) -> str:
-    """The help that names builds with code for every described GPU, "" for none."""
+    """The help that names builds with code for every described GPU."""
     serving = [build for build in builds if not build.unsupported_gpus][:MAX_SUGGESTIONS]
     return (
         f"choose a build for the described GPUs: {', '.join(f'torch {build.version} on {build.channel}' for build in serving)}"
         if serving
-        else ""
+        else "no known build has code for all described GPUs; remove one from `gpus:`"
     )
 
 
@@ -240,7 +245,7 @@ def _images_with(env: Environment, version: Version, preferred: str) -> list[fac
             f"torch comes from the base image, and no known image of {repository} contains torch {version}",
             f"choose a torch that a known image contains: {', '.join(map(str, versions))}"
             if versions
-            else "",
+            else _OTHER_IMAGE,
         )
     fitting = [image for image in releases if preferred in {"", image.torch_channel}]
     if not fitting:
@@ -248,7 +253,7 @@ def _images_with(env: Environment, version: Version, preferred: str) -> list[fac
         raise HeldError(
             f"--channel {preferred} cannot be followed: torch comes from {env.base.image}, and no known image of "
             f"{repository} contains torch {version} for {preferred}",
-            f"choose a channel that a known image has: {', '.join(channels)}" if channels else "",
+            f"choose a channel that a known image has: {', '.join(channels)}" if channels else _OTHER_IMAGE,
         )
     # without an image for every GPU any image that fits is planned: GPU001 names the GPUs
     return [image for image in fitting if base_torch.has_code(env, image, env.service.gpus)] or fitting

@@ -82,6 +82,9 @@ def errors_text(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-def findings_text(findings: Iterable[Finding]) -> str:
-    """Findings as the lines of an error message, each with its help below it."""
-    return "\n".join(f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings)
+def findings_text(findings: Iterable[tuple[str, Finding]]) -> str:
+    """Findings with the ids of their checks as the lines of an error message, each with its help below it."""
+    return "\n".join(
+        f"error[{check_id}] {finding.location}: {finding.message}\n  help: {finding.help}"
+        for check_id, finding in findings
+    )

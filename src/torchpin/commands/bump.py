@@ -65,7 +65,9 @@ def bump_context(
     ToolError where the origin cannot be read.
     """
     if other := facts.other_channel(channel):
-        raise InputError(f"--channel: torchpin does not build from {channel}: it has {other.what}")
+        raise InputError(
+            f"--channel: torchpin does not build from {channel}: it has {other.what}; choose a CUDA or CPU channel"
+        )
     environments = select_environments(repo.services)
     for name in services:
         select_environments(repo.services, service=name)  # raises InputError for an unknown name
@@ -299,7 +301,7 @@ def resume(
     bumps = read_bumps(repo)
     pending = [entry for entry in bumps if entry.pending]
     if not pending:
-        raise InputError("no update is pending")
+        raise InputError("no update is pending: there is none to finish")
     obstacle = bump_steps.build_obstacle(bump_steps.environments_of(repo, pending[-1].services))
     if obstacle:
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")

@@ -209,6 +209,7 @@ def test_torch_of_another_name_for_its_channel_does_not_follow() -> None:
 def test_what_several_environments_say_alike_is_said_once() -> None:
     held_back = plans("setuptools==83.0.0")["coaxial"].held_back
     assert held_back.count("tensorboard==2.20.0 requires the module pkg_resources") == 1
+    assert "(DEP002)" in held_back  # `explain DEP002` has its page
 
 
 @pytest.mark.parametrize(
@@ -303,3 +304,21 @@ def test_a_value_that_moves_twice_is_one_move_for_both_reasons() -> None:
     first, second = move("0.44.1", "0.45.0", "no library"), move("0.45.0", "0.45.3", "no triton.ops")
     joined = plan._join_moves([torch, first], [second])
     assert joined == [torch, move("0.44.1", "0.45.3", "no library; no triton.ops")]
+
+
+@pytest.mark.parametrize(
+    ("target", "channel"),
+    [
+        ("setuptools==83.0.0", ""),
+        ("torch==2.7.1", "cu124"),
+        ("torch==2.4.0", ""),
+        ("python==3.14.0", ""),
+        ("scipy==1.12.0", ""),
+        ("base=ubuntu:24.04", ""),
+        ("sd-scripts@v0.9.2", ""),
+    ],
+)
+def test_what_holds_a_service_back_comes_with_what_to_do(target: str, channel: str) -> None:
+    held = [plan for plan in plans(target, channel=channel).values() if plan.held_back]
+    assert held
+    assert [plan.service for plan in held if not plan.help] == []
