@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
@@ -12,7 +13,7 @@ from torchpin.commands.build import built_tag, with_engine_errors
 from torchpin.commands.parallel import for_each_environment
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.compat.compiled import compiled_versions
-from torchpin.errors import FindingsError
+from torchpin.errors import FindingsError, ToolError
 from torchpin.model import Outcome
 from torchpin.progress import step
 from torchpin.records.freeze import freeze_differences
@@ -21,7 +22,7 @@ from torchpin.tools.run_files import run_files
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
@@ -29,17 +30,37 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
+_ENGINE_HELP = (
+    "start a Docker engine, or install one (https://docs.docker.com/engine/install), or set DOCKER_HOST; `invoke doctor` says "
+    "what is missing"
+)
+_RUN_HELP = "`invoke install --service {}` sets up the same packages on this machine, without Docker"
+_FREEZE_HELP = "`invoke verify --service {}` compares the committed record with the lock, without Docker"
+
+
+@contextmanager
+def _engine(otherwise: str) -> Iterator[Any]:
+    """A client of the Docker engine. Raises ToolError where there is none, with how to get one, and what goes without."""
+    from torchpin.tools import docker
+
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(docker.engine())
+        except ToolError as error:
+            raise ToolError(f"{error}\nhelp: {_ENGINE_HELP}\n  {otherwise}") from None
+        yield client
+
+
 def freeze(
     repo: Repository, environments: Sequence[Environment], *, show_status: StatusCallback | None = None
 ) -> tuple[Outcome, ...]:
     """Reads each image again and compares it with its lock and its record; a difference fails with the code of findings."""
-    from torchpin.tools import docker
 
     def compare(client: Any, env: Environment) -> Outcome:
         with step(show_status, f"{env.name}: reading the packages of its image"):
             return _compare_freeze(client, repo, env)
 
-    with docker.engine() as client:
+    with _engine(_FREEZE_HELP.format(environments[0].service.name)) as client:
         return for_each_environment(environments, lambda env: with_engine_errors(compare, client, env))
 
 
@@ -79,7 +100,7 @@ def run(
     """
     from torchpin.tools import docker
 
-    with docker.engine() as client:
+    with _engine(_RUN_HELP.format(env.service.name)) as client:
         tag = built_tag(client, repo, env)
     with run_files(repo.root, env.service, os.environ, dry_run=dry_run) as container_files:
         docker_command = docker.run_command(

@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.command_line import change_character, run_command, run_process, tree
 
 if TYPE_CHECKING:
@@ -31,6 +33,31 @@ def test_without_an_engine_a_build_offers_the_native_way(committed: Path) -> Non
         "    invoke install --service lora",
     ]
     assert tree(committed) == before
+
+
+@pytest.mark.parametrize(
+    ("task", "otherwise"),
+    [
+        ("run", "`invoke install --service lora` sets up the same packages on this machine, without Docker"),
+        (
+            "freeze",
+            "`invoke verify --service lora` compares the committed record with the lock, without Docker",
+        ),
+    ],
+)
+def test_without_an_engine_a_task_says_how_to_get_one_and_what_goes_without(
+    task: str, otherwise: str, committed: Path
+) -> None:
+    result = run_process(committed, task, "--service", "lora")
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines() == [
+        f"no Docker engine at {os.environ['DOCKER_HOST']}",
+        (
+            "help: start a Docker engine, or install one (https://docs.docker.com/engine/install), or set DOCKER_HOST; "
+            "`invoke doctor` says what is missing"
+        ),
+        f"  {otherwise}",
+    ]
 
 
 def test_a_dry_run_needs_no_engine_and_shows_the_command(committed: Path) -> None:
