@@ -141,8 +141,10 @@ def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> No
         print_document({"explanations": [asdict(explanation) for explanation in explanations]})
         return
     for explanation in explanations:
-        for line in explanation_lines(explanation):
+        for line in explanation_lines(explanation, verbose=is_verbose()):
             terminal.print_line(line)
+    if explanations and not (is_verbose() or is_quiet()):
+        terminal.print_line("`-v` shows the facts and sources behind it")
 
 
 def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:

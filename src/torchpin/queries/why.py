@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.model import Artifact, Environment, LayerLock, Lock
 
+_SOURCES = re.compile(r": | \(")  # between what is right and the facts that show it
 _SHOWN_LARGEST = 5  # of the packages that a component requires
 
 
@@ -252,13 +254,14 @@ def _largest(pulls: Mapping[str, Artifact]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(sized, key=lambda entry: (-entry[1], entry[0]))[:_SHOWN_LARGEST])
 
 
-def explanation_lines(explanation: Explanation) -> Iterator[str]:
-    """The explanation as text, a line for each thing that is known."""
+def explanation_lines(explanation: Explanation, *, verbose: bool = False) -> Iterator[str]:
+    """The explanation as text, a line for each thing that is known; `verbose`: with all evidence, and every dependency."""
     size = f", {format_bytes(explanation.size)}" if explanation.size else ""
     size += f", {format_bytes(explanation.unpacked)} unpacked" if explanation.unpacked else ""
     pulled = (
         f"{count(len(explanation.dependencies), 'package')}, {format_bytes(explanation.dependency_bytes)}"
     )
+    named = f": {', '.join(explanation.dependencies)}" if verbose else ""
     yield f"{explanation.component} {explanation.version} in {explanation.environment}"
     rows = {
         "declared at": explanation.location,
@@ -267,9 +270,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         "file": f"{explanation.file}{size}" if explanation.file else "",
         "hash": f"sha256:{explanation.sha256}" if explanation.sha256 else "",
         "layer": f"{explanation.layer}, from {explanation.origin}" if explanation.layer else "",
-        "dependencies": f"{pulled}: {', '.join(explanation.dependencies)}"
-        if explanation.dependencies
-        else "",
+        "dependencies": f"{pulled}{named}" if explanation.dependencies else "",
         "largest of them": ", ".join(
             f"{name} {format_bytes(size)}" for name, size in explanation.largest_dependencies
         ),
@@ -283,12 +284,13 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     }
     for kind, messages in checked.items():
         for check, _, text in (message.partition(": ") for message in messages):
-            yield f"  {kind}[{check}] {text}"
+            is_claim_enough = kind == "ok" and not verbose
+            yield f"  {kind}[{check}] {_SOURCES.split(text)[0] if is_claim_enough else text}"
     yield from (f"  recommended: {text} ({source})" for source, text in explanation.recommendations)
     if explanation.deviates:
         yield f"  {explanation.deviates}"
     if explanation.because:
         yield f"    reason: {explanation.because}"
-    if explanation.evidence:
+    if explanation.evidence and verbose:
         yield f"    evidence: {explanation.evidence}"
     yield from (f"  waived: {waiver}" for waiver in explanation.waivers)

@@ -42,7 +42,7 @@ def test_torch_has_its_whole_chain() -> None:
     assert chain.deviates.startswith("deviates: report says 2.5.x")
     assert chain.because
     assert any(notice.startswith("TOR004: channel cu128 is frozen") for notice in explain("cuda").notices)
-    lines = list(explanation_lines(chain))
+    lines = list(explanation_lines(chain, verbose=True))
     assert lines[0] == "torch 2.7.1+cu128 in lora-gpu"
     assert "  required through: lora -> torch" in lines
     assert "  recommended: 2.5.x (report)" in lines
@@ -55,6 +55,13 @@ def test_torch_has_its_whole_chain() -> None:
         "    reason: ",
     ):
         assert any(line.startswith(start) for line in lines), start
+    short = list(explanation_lines(chain))
+    assert "  ok[TOR001] torch 2.7.1 exists on cu128" in short
+    assert len(max(lines, key=len)) > 300 > len(max(short, key=len))
+    assert not any(line.startswith("    evidence: ") for line in short)
+    assert [line.partition(",")[0] for line in short if line.startswith("  dependencies: ")] == [
+        f"  dependencies: {len(chain.dependencies)} packages"
+    ]
 
 
 def test_every_kind_of_answer_has_its_label() -> None:
