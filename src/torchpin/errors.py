@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 # 4 is for an unexpected exception; 130 is 128 + SIGINT and 141 is 128 + SIGPIPE, as shells report them.
 FINDINGS, INPUT, TOOL, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 4, 130, 141
 
-VERBOSE_PREFIX = (
-    "uv: "  # of lines in a message that only `-v` shows: what uv said, where the message says it shorter
-)
+# of lines in a message that only `-v` shows: what uv said, where the message says it shorter, and whole commands
+VERBOSE_PREFIX, COMMAND_PREFIX = "uv: ", "would run: "
 
 # What is in the way of a file or a folder: the system names it, and not what was to be there.
 _IN_THE_WAY = {

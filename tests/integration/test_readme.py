@@ -49,7 +49,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         text="* integration -> ", command=f"{BOOTSTRAP} nox --list", reason="it runs this test"
     ),
     f"{BOOTSTRAP} invoke build --service lora": Run(
-        text="would run: docker buildx build ",
+        text="would build torchpin/lora-gpu:",
         command=f"{BOOTSTRAP} invoke build --service lora --dry-run",
         engine=True,
         reason=REAL_BUILD,

@@ -21,11 +21,12 @@ from torchpin.commands.run_buildx import (
     build_prefix,
     image_tags,
     parse_attestations,
+    planned_text,
     run_buildx,
 )
 from torchpin.commands.standing_images import standing_images
 from torchpin.commands.stored_images import find_stored, publish
-from torchpin.errors import FindingsError, InputError, ToolError
+from torchpin.errors import COMMAND_PREFIX, FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.labels import image_labels
 from torchpin.lock.sealing import digest
@@ -373,10 +374,11 @@ def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outco
     if options.assemble:
         labels = {docker.KEY_LABEL: generated.render_prefix(repo, env, lock).image_key}
     command = build_command(repo, env, labels, options, Path("CONTEXT"), {}, is_prefix=options.assemble)
-    then = ", and put the layers of the locked wheels on it" if options.assemble else ""
-    return Outcome(
-        name=env.name, status="same", detail=f"would run: {redact_credentials(shlex.join(command))}{then}"
+    tag = image_tags(repo, env, rendered.image_key)[0]
+    detail = (
+        f"{planned_text(env, lock, tag, options)}\n{COMMAND_PREFIX}{redact_credentials(shlex.join(command))}"
     )
+    return Outcome(name=env.name, status="planned", detail=detail)
 
 
 def built_tag(client: Any, repo: Repository, env: Environment) -> str:

@@ -15,6 +15,7 @@ from torchpin.errors import InputError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.progress import step
+from torchpin.quantities import count, format_bytes
 from torchpin.tools import uv_install
 from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
 from torchpin.tools.files import expect_inside, make_work_folder
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.commands.report import EventCallback
-    from torchpin.model import Environment, StatusCallback
+    from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.tools.buildx import MachineBuild
     from torchpin.workspace.generated import Rendering
     from torchpin.workspace.workspace import Repository
@@ -103,6 +104,19 @@ def image_tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
     from torchpin.tools import docker
 
     return docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
+
+
+def planned_text(env: Environment, lock: Lock, tag: str, options: BuildOptions) -> str:
+    """What a build of an environment would do, as a sentence."""
+    packages = lock.packages.values()
+    size = format_bytes(sum(package.size or 0 for package in packages))
+    size = size if all(package.size for package in packages) else f"more than {size}"
+    made = "assemble" if options.assemble else "build"
+    then = "push it" if options.push else "load it into the engine"
+    return (
+        f"would {made} {tag} from {paths.image_folder(env.name)}/Dockerfile for {env.variant.platform}: {env.base.image} and "
+        f"{count(len(packages), 'package')}, {size} to download; then verify it, and {then}; `-v` shows the command"
+    )
 
 
 def _prefix_tags(repo: Repository, key: str) -> tuple[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from torchpin.errors import VERBOSE_PREFIX
+from torchpin.errors import COMMAND_PREFIX, VERBOSE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,4 +41,5 @@ def shown_message(text: str) -> str:
     """A message, without the lines that only a verbose task shows."""
     if is_verbose():
         return text
-    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(VERBOSE_PREFIX))
+    hidden = (VERBOSE_PREFIX, COMMAND_PREFIX)
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(hidden))

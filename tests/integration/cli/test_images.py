@@ -60,11 +60,17 @@ def test_without_an_engine_a_task_says_how_to_get_one_and_what_goes_without(
     ]
 
 
-def test_a_dry_run_needs_no_engine_and_shows_the_command(committed: Path) -> None:
+def test_a_dry_run_needs_no_engine_and_shows_a_plan_and_with_verbose_the_command(committed: Path) -> None:
     before = tree(committed)
-    result = run_command(committed, "build", "--dry-run")
+    result = run_command(committed, "build", "--dry-run", "--service", "lora")
     assert result.code == 0, result.output
-    assert "would run: docker buildx build --progress plain --platform linux/amd64 " in result.out
+    (line,) = result.out.splitlines()
+    assert line.startswith("plan   lora-gpu  would build torchpin/lora-gpu:")
+    assert " from docker/lora-gpu/Dockerfile for linux/amd64: " in line
+    assert line.endswith("; then verify it, and load it into the engine; `-v` shows the command")
+    shown = run_command(committed, "build", "--dry-run", "--service", "lora", "--verbose")
+    command = "would run: docker buildx build --progress plain --platform linux/amd64 "
+    assert [part for part in shown.out.splitlines() if part.strip().startswith(command)]
     assert tree(committed) == before
 
 
