@@ -14,6 +14,7 @@ from torchpin.description import patterns
 from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.versions import is_version, major_minor
 from torchpin.project.interpreter import UNKNOWN, PythonSource, image_python
+from torchpin.project.stage_copies import copied_python, stage_copies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +76,23 @@ def _image_python(
     # of an image with a torch the system's Python is not the one that has it
     if system and system.apt_python and not system.brings_torch:
         in_system = PythonSource(system.apt_python, place, f"{system.os} has it")
+    if not in_base.version:
+        in_base = _copied_python(project.texts[file], file) if stage else UNKNOWN
     is_default = base is not None or parse_image_name(image).repository == "nvidia/cuda"
     return image_python(
         project.runs.get(file, ()), in_base, in_system, is_default=is_default, pinned=_python_pin(project)
+    )
+
+
+def _copied_python(text: str, file: str) -> PythonSource:
+    """The Python that a COPY brings from another image, such as /usr/local of python:3.11."""
+    copy = copied_python(stage_copies(text))
+    origin = facts.base_image(copy.image) if copy else None
+    if copy is None or origin is None or not origin.python:
+        return UNKNOWN
+    place = copy.instruction.place
+    return PythonSource(
+        origin.python, f"{file}:{place.line}:{place.column}", f"it is copied from {origin.image}"
     )
 
 
