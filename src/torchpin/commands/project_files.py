@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FILE_NAMES = re.compile(
     rf"({DOCKERFILE_NAME}|{BAKE_NAME}|{COMPOSE_NAME}|\.python-version|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
-    r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|[\w.-]+\.sh)"
+    r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|setup\.(cfg|py)|[\w.-]+\.sh)"
 )
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}

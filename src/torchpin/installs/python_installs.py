@@ -24,6 +24,7 @@ from torchpin.project.markers import holds
 from torchpin.project.pip_arguments import Argument, PipArguments, parse_arguments
 from torchpin.project.pylock import read_pylock
 from torchpin.project.secret_values import hide_secret
+from torchpin.project.setup_cfg import read_setup_cfg
 from torchpin.project.toml_file import TomlFile
 from torchpin.project.uv_settings import read_uv_settings
 from torchpin.redaction import HIDDEN
@@ -188,9 +189,16 @@ def _add_uv_settings_of_folder(context: InstallContext, collected: Collected) ->
 
 
 def project_at(context: InstallContext, folder: str) -> PythonProject | None:
-    """The pyproject.toml of a folder of the image, None where the project has none."""
+    """The project of a folder of the image: of its pyproject.toml, else of its setup.cfg; None where it has neither."""
     path = context.find(posixpath.join(folder, "pyproject.toml"))
-    return python_project(context.project, path) if path else None
+    python = python_project(context.project, path) if path else None
+    if python and (python.name or python.poetry):
+        return python
+    older = context.find(posixpath.join(folder, "setup.cfg"))
+    if older is None or (path and posixpath.dirname(older) != posixpath.dirname(path)):
+        return python
+    project = read_setup_cfg(older, context.project.texts[older])
+    return replace(project, uv=python.uv) if python else project
 
 
 def _add_target(context: InstallContext, collected: Collected, target: InstallTarget, *, is_uv: bool) -> None:
@@ -199,9 +207,17 @@ def _add_target(context: InstallContext, collected: Collected, target: InstallTa
     reference = target.reference
     if reference is None or reference.kind != "folder":
         return
-    python = project_at(context, reference.address.removeprefix("file:"))
+    folder = reference.address.removeprefix("file:")
+    python = project_at(context, folder)
     if python:
         add_project(context, collected, python, extras=reference.extras, is_uv=is_uv)
+    is_complete = python and (python.name or python.poetry) and "dependencies" not in python.dynamic
+    program = None if is_complete else context.find(posixpath.join(folder, "setup.py"))
+    if program and "install_requires" in context.project.texts[program]:
+        message = f"what {program} requires, which is a program"
+        collected.problems.append(
+            Problem(position=Position(file=program, line=1, column=1), path="", message=message)
+        )
 
 
 def add_project(
