@@ -25,6 +25,7 @@ _COPIED_NAME = re.compile(
     rf"^[ \t]*(?:COPY|ADD)[ \t]+(?:--\S{{1,200}}[ \t]+){{0,5}}(?P<name>[\w.@/-]{{1,200}})[ \t]+\S{{1,200}}\.(?:{_SUFFIXES})[ \t]*$",
     re.ASCII | re.MULTILINE | re.IGNORECASE,
 )
+_PRINTED_NAME = re.compile(r"\bcat[ \t]+(?P<name>[\w.@/-]{1,200})", re.ASCII)
 _FILE_OPTION = re.compile(
     r"(?:^|\s)(?:-[rcf]|--(?:requirements?|constraints?|overrides?|file))(?:[ \t=]+|(?<=-[rcf]))[\"']?(?P<name>[\w.@/-]{1,200})",
     re.ASCII | re.MULTILINE,
@@ -59,6 +60,7 @@ def named_files(text: str) -> set[str]:
         *(_name_before(text, match.end()) for match in _LIST_SUFFIX.finditer(text)),
         *(match["name"] for match in _FILE_OPTION.finditer(text)),
         *(match["name"] for match in _COPIED_NAME.finditer(text)),
+        *(match["name"] for match in _PRINTED_NAME.finditer(text)),
     }
 
 

@@ -6,6 +6,8 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from torchpin.project.shell.read_files import grep
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -51,7 +53,11 @@ def command_output(
             stdin = redirect.body
         elif redirect.descriptor != 2:  # noqa: PLR2004 - what is printed does not come from the standard error
             return None
+    if command.reads:
+        arguments, stdin = arguments[: command.reads.first - 1], command.reads.text
     name = posixpath.basename(name)
+    if not name and [redirect.operator for redirect in command.redirects] == ["<"]:
+        return stdin  # `$(< FILE)`
     if not name or name in _SILENT:
         return ""
     if name in _PRINTERS:
@@ -176,5 +182,15 @@ def _sed(arguments: Sequence[str], text: str) -> str | None:
     return "".join(pattern.sub(match[3], line, count=0 if match[4] else 1) + "\n" for line in lines)
 
 
+def _egrep(arguments: Sequence[str], text: str) -> str | None:
+    return grep(("-E", *arguments), text)
+
+
+def _fgrep(arguments: Sequence[str], text: str) -> str | None:
+    return grep(("-F", *arguments), text)
+
+
 _PRINTERS = {"echo": _echo, "printf": _printf, "basename": _basename, "dirname": _dirname}
-_FILTERS = {"cat": _cat, "cut": _cut, "tr": _tr, "sed": _sed, "xargs": _join}
+_FILTERS = {
+    "cat": _cat, "cut": _cut, "tr": _tr, "sed": _sed, "xargs": _join, "grep": grep, "egrep": _egrep, "fgrep": _fgrep,
+}  # fmt: skip

@@ -74,6 +74,7 @@ class ShellReader(ABC):
         ] = []  # of each command its substitutions, and whether it runs there
         self.source: ShellSource
         self.documents: dict[Place, HereDocument] = {}  # by the place of their redirection
+        self.edited_files: set[str | None] = set()  # by path_here
         self.written_files: dict[str, PlacedText] = {}  # by path_here
         self._branchings = 0
 

@@ -12,8 +12,9 @@ from torchpin.project.shell import conditions, grammar
 from torchpin.project.shell.builtins import TRUTHS, is_query, run_builtin
 from torchpin.project.shell.conditions import Operand
 from torchpin.project.shell.prefixes import strip_prefixes
+from torchpin.project.shell.read_files import LONGEST_READ, edits_files, first_file
 from torchpin.project.shell.reader import ShellReader
-from torchpin.project.shell.values import Redirect, ShellCommand, ShellWord, Status
+from torchpin.project.shell.values import ReadFiles, Redirect, ShellCommand, ShellWord, Status
 from torchpin.project.shell.written_files import written_file
 from torchpin.project.text import PlacedText
 from torchpin.redaction import HIDDEN
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from torchpin.project.text import Place
 
 _REDIRECTION = re.compile(r"&>>|&>|>>|>&-|<&-|>&|<&|>\||>|<")
+_MOST_ADDED = 500  # words that xargs adds to a command
+_XARGS_OTHERWISE = {
+    "-I",
+    "-i",
+    "-a",
+    "--arg-file",
+    "-d",
+    "--delimiter",
+    "-0",
+    "--null",
+}  # not the words of its input
 _KEYED = re.compile(r"\[[^]]*\]\+?=")  # an element of an array with its index
 
 
@@ -52,12 +64,12 @@ class CommandReader(ShellReader):
             if child.type == "variable_assignment"
         ]
         pairs = [] if is_declaration else [self._assignment(child) for child in assigned]
-        command = self._emit(node, argv, pairs, self._redirects(nodes))
+        command, start = self._emit(node, argv, pairs, self._redirects(nodes))
         if not argv:
             for child in assigned:
                 self._assign(child)
             return Status.LIKELY if any(word.unresolved for _, word in pairs) else Status.SUCCESS
-        status = self._run_effect(command, values[len(values) - len(command.argv) :])
+        status = self._run_effect(command, values[start:])
         for child in assigned if is_declaration else ():
             if any(part.type in {"array", "+="} for part in child.children):
                 self._assign(child)
@@ -104,6 +116,8 @@ class CommandReader(ShellReader):
         if document is not None:
             self.documents[self.source.text.place(offset)] = document
         else:
+            if operator == "<" and not word.unresolved:
+                return self.read_text(word.text)
             return hide_secret(word.text) + "\n" if operator == "<<<" and not word.unresolved else None
         if not document.expands:
             return hide_secret(document.body.text)
@@ -148,8 +162,8 @@ class CommandReader(ShellReader):
         argv: Sequence[ShellWord],
         pairs: Sequence[tuple[str, ShellWord]],
         redirects: tuple[Redirect, ...],
-    ) -> ShellCommand:
-        """Adds a command, without its secrets; returns it with them, for what it runs."""
+    ) -> tuple[ShellCommand, int]:
+        """Adds a command, without its secrets; returns it with them, for what it runs, and how many words start it."""
         self.budget.run()
         started = strip_prefixes(argv)
         for word in started.assignments:
@@ -170,9 +184,48 @@ class CommandReader(ShellReader):
             substitution=context.level > 0,
             file=self.file,
         )
+        command = self._with_input(command, started.options)
         command = replace(command, writes=self._write(command))
         self.add(without_secrets(command))
+        return command, len(argv) - len(started.argv)
+
+    def _with_input(self, command: ShellCommand, options: Sequence[str]) -> ShellCommand:
+        """A command with the text of the files that it reads, and with the words that xargs gives it, where they are known."""
+        if edits_files(command.texts):
+            self.edited_files |= {self.path_here(text) for text in command.texts[2:]}
+        first = first_file(command.texts)
+        names = command.argv[first:] if first else ()
+        texts = [None if word.unresolved else self.read_text(word.text) for word in names]
+        known = [text for text in texts if text is not None]
+        if known and len(known) == len(names):
+            command = replace(command, reads=ReadFiles("".join(known), first))
+        if "xargs" in command.prefixes:
+            stdin = next((row.body for row in command.redirects if row.body is not None), self.context.stdin)
+            if stdin is None or _XARGS_OTHERWISE & {*options}:
+                reason = "the arguments that xargs adds are not known"
+                self.note(command.place, reason, " ".join(command.texts))
+                return command
+            place = command.place
+            added = [
+                ShellWord(text=word, source=word, place=place, end=place, quoted=True)
+                for word in stdin.split()
+            ]
+            command = replace(command, argv=(*command.argv, *added[:_MOST_ADDED]))
         return command
+
+    def read_text(self, name: str) -> str | None:
+        """The text of a file that was written before, or that was copied from the project; None for others and for long ones."""
+        path = self.path_here(name)
+        if self.context.runs is False or path in self.edited_files:
+            return None
+        text = self.written_files.get(path or "")
+        if text is None and self.find_script:
+            script = self.find_script(name, self.state.folder)
+            text = script.text if script else None
+        if text is None or len(text.text) > LONGEST_READ:
+            return None
+        self.budget.fill_in(len(text.text))
+        return hide_secret(text.text)
 
     def _write(self, command: ShellCommand) -> WrittenFile | None:
         """What a command writes to a file, which is kept for those that run it."""
@@ -210,8 +263,6 @@ class CommandReader(ShellReader):
             names = " and ".join(name.unresolved)
             self.note(name.place, f"which command runs depends on {names}", name.source)
             return Status.LIKELY
-        if "xargs" in command.prefixes:
-            self.note(command.place, "the arguments that xargs adds are not known", " ".join(command.texts))
         status = self.run_inner(command, values)
         if status is None and not command.prefixes:
             status = run_builtin(command, self.state, runs=self.context.runs, stdin=self.context.stdin)

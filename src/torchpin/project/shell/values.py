@@ -48,7 +48,7 @@ class ShellWord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Redirect:
-    """`operator` as it is written, without its descriptor; `body`: the text of `<<` and `<<<`, None for a file."""
+    """`operator` as it is written, without its descriptor; `body`: the text of `<<` and `<<<`, and of a file of the project."""
 
     operator: str
     target: ShellWord
@@ -63,6 +63,13 @@ class WrittenFile(NamedTuple):
     path: str
     text: PlacedText
     appends: bool = False
+
+
+class ReadFiles(NamedTuple):
+    """The text of the files that the words of a command name, from the word at `first` on."""
+
+    text: str
+    first: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +96,7 @@ class ShellCommand:
     substitution: bool = False  # whether it stands in `$(…)` or `<(…)`
     file: str = ""  # the script that it stands in, "" for the text itself
     writes: WrittenFile | None = None  # where its words tell it
+    reads: ReadFiles | None = None  # of cat, grep and sed, where the project has the files
 
     @property
     def line(self) -> int:
