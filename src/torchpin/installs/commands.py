@@ -25,6 +25,7 @@ from torchpin.installs.project_installs import (
     uv_sync,
 )
 from torchpin.installs.python_installs import InstallContext, pip_install, project_at
+from torchpin.project.exported_lists import export_words, without_output, written_list
 from torchpin.project.index_list import Setting, read_pip_config
 from torchpin.project.install import InstallCommand
 from torchpin.project.markers import MarkerTarget
@@ -87,6 +88,7 @@ class _InstallState:
     exported: dict[str, Setting] = field(default_factory=dict)
     built: Mapping[str, EnvironmentSetting] | None = None
     variables: dict[str, Setting] = field(default_factory=dict)
+    exports: dict[str, InstallCommand] = field(default_factory=dict)  # by the names of the lists
 
 
 def run_commands(upstream: Project, file: str) -> tuple[RunCommand, ...]:
@@ -131,7 +133,10 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
             settings=settings,
             config=_copied_config(upstream, run, settings) | state.config if _behind_pip(argv) else {},
             target=target,
+            exports=state.exports,
         )
+        if path := written_list(run.command):
+            _follow_export(state, context, argv, posixpath.basename(path))
         steps = tuple(_parse_steps(context, argv))
         if steps:
             upstream.steps[id(run)] = steps
@@ -195,6 +200,29 @@ def _follow(state: _InstallState, argv: Sequence[Argument]) -> None:
             state.config = {**state.config, key: Setting(plain[2].text, plain[2].location)}
         elif plain and plain[0].text == "unset":
             state.config = {name: value for name, value in state.config.items() if name != key}
+
+
+def _follow_export(
+    state: _InstallState, context: InstallContext, argv: Sequence[Argument], name: str
+) -> None:
+    """Keeps what a list holds that a command writes: rows of a lock, or what it compiles; of a download nothing is known."""
+    export, number = export_words(context.run.command)
+    texts = tuple(word.text for word in argv[number:])
+    rest = [argv[number + index] for index in without_output(texts)]
+    state.exports.pop(name, None)
+    if export == "uv export":
+        state.exports[name] = uv_sync(context, rest)
+    elif export == "poetry export":
+        main = (
+            [] if {"--with", "--only", "--all-groups"} & {*texts} else [Argument("--only", argv[0].location)]
+        )
+        state.exports[name] = poetry_install(
+            context, [*rest, *main, *(word._replace(text="main") for word in main)]
+        )
+    elif export.endswith("compile"):
+        state.exports[name] = pip_install(
+            context, _as_files(rest), "uv" if export.startswith("uv") else "pip"
+        )
 
 
 def _behind_pip(argv: Sequence[Argument]) -> Sequence[Argument] | None:

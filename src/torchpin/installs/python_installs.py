@@ -59,6 +59,14 @@ class InstallContext:
     settings: Mapping[str, Setting]
     config: Mapping[str, Setting]
     target: MarkerTarget
+    exports: Mapping[str, InstallCommand] = field(
+        default_factory=dict
+    )  # lists that commands wrote, by their names
+
+    def exported(self, name: str) -> InstallCommand | None:
+        """What the list of a name installs that a command wrote; None where the project's own file lies there."""
+        copied = self.run.files.find(name) if self.run.files else ()
+        return None if copied else self.exports.get(posixpath.basename(name))
 
     def find(self, name: str) -> str | None:
         """The project's file of a name in the command."""
@@ -78,6 +86,7 @@ class Collected:
     by_name: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     uv: list[UvSettings] = field(default_factory=list)
+    locked: list[InstallTarget] = field(default_factory=list)
     projects: set[tuple[str, frozenset[str], frozenset[str]]] = field(default_factory=set)  # that were added
 
 
@@ -127,6 +136,7 @@ def build_install(
         targets=tuple(collected.targets),
         constraints=tuple(collected.constraints),
         overrides=tuple(collected.overrides),
+        locked=tuple(collected.locked),
         indexes=indexes,
         missing=tuple(collected.missing),
         left_out=tuple(collected.left_out),
@@ -294,6 +304,13 @@ def _from_source(settings: UvSettings, source: UvSource, target: InstallTarget) 
 
 def add_file(context: InstallContext, collected: Collected, name: str, arguments: PipArguments) -> None:
     """A file behind `-r`: a requirement file, a pyproject.toml or a pylock.toml."""
+    exported = context.exported(name)
+    if exported:
+        collected.targets += exported.targets
+        collected.locked += exported.locked
+        collected.problems += exported.problems
+        collected.missing += exported.missing
+        return
     path = context.find(name)
     base = posixpath.basename(name)
     if path and base == "pyproject.toml":

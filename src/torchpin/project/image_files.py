@@ -184,6 +184,13 @@ class ImageFiles:
         self._add(view.stage, copy)
         return replace(view, count=len(self._copies[view.stage]))
 
+    def hide(self, view: ImageView, path: str) -> ImageView:
+        """The view behind a command that writes a file, of which nobody here knows what is in it."""
+        self._add(
+            view.stage, _Copy(sources=(), target=_joined(view.folder, path), is_folder=False, is_known=False)
+        )
+        return replace(view, count=len(self._copies[view.stage]))
+
     def write(self, view: ImageView, file: WrittenFile) -> ImageView:
         """The view behind a command of a RUN that writes a file."""
         path = _joined(view.folder, file.path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.project.build_context import IgnoreFiles
 from torchpin.project.build_steps import build_steps
+from torchpin.project.exported_lists import written_list
 from torchpin.project.image_files import ImageFiles, choose_context, copy_sources
 from torchpin.project.run_commands import parse_commands
 from torchpin.project.shell.values import Budget, ScriptFile
@@ -145,6 +146,8 @@ def _step_commands(
             settings=step.variables.settings,
         )
         view = files.follow(view, command.texts)
+        if path := written_list(command):
+            view = files.hide(view, path)
         if command.writes and not command.file:  # a script of the project has other places
             view = files.write(view, command.writes)
 

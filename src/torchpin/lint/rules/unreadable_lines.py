@@ -98,7 +98,10 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
             continue
         yield from _unread_problems(step.problems)
         for name in step.missing:
-            yield build_finding("ADO008", step.location, f"{name} is not in the project", about=name)
+            is_made = run.files is not None and run.files.find(name) is None
+            reason = "is written or cloned while the image is built, so what it holds is not known"
+            message = f"{name} {reason if is_made else 'is not in the project'}"
+            yield build_finding("ADO008", step.location, message, about=name)
         for name, path in step.left_out:
             message = f"{name} is not read: a .dockerignore leaves {path} out of the build"
             yield build_finding("ADO008", step.location, message, about=name)
