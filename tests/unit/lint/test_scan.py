@@ -22,7 +22,7 @@ EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
         ("ADO008", "Dockerfile:2:1"),
         ("ADO008", "Dockerfile:3:1"),
     ],
-    "conda": [("ADO006", "Dockerfile:1:1"), ("ADO008", "Dockerfile:2:5"), ("ADO006", "Dockerfile:3:17")],
+    "conda": [("ADO006", "Dockerfile:1:1"), ("ADO006", "Dockerfile:3:17")],
     "documents": [],
     "exec-form": [("ADO012", "Dockerfile:3:1")],
     "extra-index": [("ADO004", "requirements.txt:4:1")],

@@ -39,3 +39,22 @@ def test_of_many_reasons_some_are_told() -> None:
     ((_, message),) = unread(f"RUN pip install {files}")
     assert message.count("is not in the project") == 5
     assert message.endswith("; 3 more")
+
+
+def test_of_conda_only_what_a_draft_does_not_take_is_told() -> None:
+    assert unread("RUN conda install -y python=3.11 pytorch::pytorch=2.3.1 pytorch-cuda=12.1") == []
+    assert unread("RUN conda install -y python=3.11 ffmpeg pytorch-lightning") == [
+        ("Dockerfile:2:5", "packages from conda are not read: ffmpeg, pytorch-lightning")
+    ]
+
+
+def test_tools_whose_projects_are_not_read_are_told() -> None:
+    reason = "its settings and its lock are not read, so what it installs is not known"
+    assert unread("RUN pixi install --locked") == [("Dockerfile:2:5", f"`pixi install --locked`: {reason}")]
+    assert unread("RUN hatch version") == []
+
+
+def test_a_list_that_the_build_makes_is_told_from_a_missing_one() -> None:
+    reason = "is written or cloned while the image is built, so what it holds is not known"
+    line = "RUN curl -o x.txt https://a.example/x.txt && pip install -r x.txt"
+    assert unread(line) == [("Dockerfile:2:46", f"x.txt {reason}")]

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from torchpin.installs.commands import InstallTarget, Project
     from torchpin.model import Finding, Problem
 
-_INSTALLERS = re.compile(r"\b(?:pip3?|uv|conda|mamba|micromamba|poetry|pipenv|pdm)\b")
+_INSTALLERS = re.compile(r"\b(?:pip3?|uv|conda|mamba|micromamba|poetry|pipenv|pdm|pixi|rye|hatch)\b")
+# What a draft takes from conda, and what has no place in one.
+_READ_OF_CONDA = re.compile(
+    r"(?:[\w/.-]+::)?(?:python|pip|setuptools|wheel|pytorch|torchvision|torchaudio|pytorch-cuda|pytorch-gpu|pytorch-cpu|cpuonly|cudatoolkit|cuda-version)(?![\w.-])"
+)
 _MOST_OF_A_LINE = 5  # reasons that are told of one line
 _LONGEST_SEARCHED = 100_000  # characters of a RUN
 
@@ -108,8 +112,9 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
         for name, path in step.by_name:
             message = f"{name} is taken to be {path}, by its name alone: no COPY puts a file there"
             yield build_finding("ADO008", step.location, message, about=name)
-        if step.tool == "conda" and step.targets:
-            packages = ", ".join(target.text for target in step.targets)
+        others = [target.text for target in step.targets if not _READ_OF_CONDA.match(target.text)]
+        if step.tool == "conda" and others:
+            packages = ", ".join(others)
             yield build_finding(
                 "ADO008", step.location, f"packages from conda are not read: {packages}", about="conda"
             )

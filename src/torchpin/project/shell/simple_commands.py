@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from torchpin.project.text import Place
 
 _REDIRECTION = re.compile(r"&>>|&>|>>|>&-|<&-|>&|<&|>\||>|<")
+# Tools whose projects no reader here knows.
+_UNREAD_TOOLS = {("pixi", "install"), ("rye", "sync"), ("hatch", "env"), ("hatch", "run")}
 _MOST_ADDED = 500  # words that xargs adds to a command
 _XARGS_OTHERWISE = {
     "-I",
@@ -263,6 +265,8 @@ class CommandReader(ShellReader):
             names = " and ".join(name.unresolved)
             self.note(name.place, f"which command runs depends on {names}", name.source)
             return Status.LIKELY
+        if (posixpath.basename(name.text), *command.texts[1:2]) in _UNREAD_TOOLS:
+            self.note(command.place, "its settings and its lock are not read", " ".join(command.texts))
         status = self.run_inner(command, values)
         if status is None and not command.prefixes:
             status = run_builtin(command, self.state, runs=self.context.runs, stdin=self.context.stdin)
