@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts
 from torchpin.installs.conda_installs import apt_install, conda_installs
+from torchpin.installs.install_context import InstallContext
 from torchpin.installs.project_files import (
     Project,
     copied_text,
@@ -24,7 +25,7 @@ from torchpin.installs.project_installs import (
     poetry_install,
     uv_sync,
 )
-from torchpin.installs.python_installs import InstallContext, pip_install, project_at
+from torchpin.installs.python_installs import pip_install, project_at
 from torchpin.project.exported_lists import export_words, without_output, written_list
 from torchpin.project.index_list import Setting, read_pip_config
 from torchpin.project.install import InstallCommand

@@ -6,8 +6,9 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchpin.installs.install_context import Collected
 from torchpin.installs.project_files import requirement_rows, row_target
-from torchpin.installs.python_installs import Collected, build_install
+from torchpin.installs.python_installs import build_install
 from torchpin.model import Problem
 from torchpin.project.conda_file import read_conda_environment
 from torchpin.project.included_files import INCLUDES
@@ -22,7 +23,7 @@ from torchpin.redaction import HIDDEN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torchpin.installs.python_installs import InstallContext
+    from torchpin.installs.install_context import InstallContext
     from torchpin.project.conda_file import CondaEnvironment
     from torchpin.project.pip_arguments import Argument
 

@@ -10,9 +10,9 @@ from packaging.utils import canonicalize_name
 
 from torchpin.compat.pins import extras_text
 from torchpin.facts.versions import is_version
+from torchpin.installs.install_context import Collected
 from torchpin.installs.project_files import hidden_target, pyproject_targets, python_project
 from torchpin.installs.python_installs import (
-    Collected,
     add_project,
     build_install,
     locked_target,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
+    from torchpin.installs.install_context import InstallContext
     from torchpin.installs.project_files import Project
-    from torchpin.installs.python_installs import InstallContext
     from torchpin.project.install import InstallCommand, Program
     from torchpin.project.lock_file import LockedPackage
     from torchpin.project.markers import MarkerTarget
