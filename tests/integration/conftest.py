@@ -32,6 +32,12 @@ TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
 LARGEST_DISK = 8 << 30  # bytes, of which an engine has 5.6 gigabytes in use at most, at the real torch
 MEMORY_OF_TESTS = 4 << 30  # bytes, beside that disk
+# Mounts that nobody else has: they go with the engine, and the engine ends with these tests, however those end.
+OWN_MOUNTS = """
+[ -z "$1" ] || mount -t tmpfs -o "size=$1" tmpfs "$2" || exit
+shift 2
+exec setpriv --pdeathsig TERM "$@"
+"""
 NEEDS = ("docker", "network", "registry", "browser")
 # groups that begin first, in this order: so many CPU seconds that a worker would end with one of them alone
 LONGEST = (
@@ -169,14 +175,13 @@ def start_engine(dockerd: str, *, disk: str = "", keeps_blobs: bool = False) -> 
     folder = make_short_folder()
     settings = folder / "daemon.json"
     settings.write_text(json.dumps({"features": {"containerd-snapshotter": keeps_blobs}}))
-    if disk:
-        (folder / "data").mkdir()
-        subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", folder / "data"), check=True)
+    (folder / "data").mkdir()
     socket = f"unix://{folder}/docker.sock"
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             (
+                *("unshare", "--mount", "sh", "-c", OWN_MOUNTS, "sh", disk, str(folder / "data")),
                 *(dockerd, "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", socket),
                 *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
                 *("--pidfile", str(folder / "pid"), "--config-file", str(settings)),
@@ -196,7 +201,7 @@ def start_engine(dockerd: str, *, disk: str = "", keeps_blobs: bool = False) -> 
         yield socket
     finally:
         stop_engine(process)
-        unmount_and_remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def disk_in_memory() -> str:
@@ -224,16 +229,6 @@ def stop_engine(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def unmount_and_remove(folder: Path) -> None:
-    """The folder and whatever is still mounted in it, the deepest first."""
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for mount_point in sorted(
-        (mount for mount in mounts if mount.startswith(f"{folder}/")), key=len, reverse=True
-    ):
-        run_command("umount", "--lazy", mount_point)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_need(config: pytest.Config, need: str) -> None:
