@@ -37,6 +37,8 @@ UNSET_VARIABLES = (
     "UV_TARGET",
 )
 SITE = ".torchpin/site"
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, on Linux
+MEMORY_OF_UNIT_TESTS = 1 << 30  # bytes; containers often have 64 MiB there
 UV_PIN = Path("src/torchpin/resources/uv.txt")
 REQUIREMENTS = (
     ("requirements/run.txt", ("pyproject.toml", "--extra", "build")),
@@ -95,7 +97,12 @@ def lint(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Tests without processes or network; `-- -k probe` picks some."""
     prepare(session)
-    session.run("pytest", "-n", "auto", "tests/unit", *session.posargs)
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_OF_UNIT_TESTS
+    session.run(
+        *("pytest", "-n", "auto", "-o", "tmp_path_retention_policy=failed", "tests/unit", *session.posargs),
+        # each file that is written is synced, for which a disk takes as long as all else
+        env={"PYTEST_DEBUG_TEMPROOT": str(MEMORY)} if in_memory else {},
+    )
 
 
 @nox.session

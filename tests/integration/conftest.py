@@ -238,6 +238,8 @@ def require_need(config: pytest.Config, need: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of commands compiles torchpin
+    sys.dont_write_bytecode = False
     needs = config.stash[NEEDS_KEY] = Needs()
     if not worker_groups.shared_folder(config):
         folder = needs.exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="tests-"))

@@ -216,7 +216,8 @@ def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(
     assert "nothing of services/lora/app is left" in build_environment(repo, env).detail
 
 
-def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> None:
+def test_the_base_comes_from_a_mirror_of_its_registry(small: tuple[Repository, Environment]) -> None:
+    scratch, _ = small
     (service,) = scratch.services
     with docker.engine() as client:
         client.images.get(service.base.image).tag("mirror.invalid/hub/acme/base", tag="1")
@@ -269,7 +270,10 @@ def _spoil_hash(repo: Repository, env: Environment, layer_name: str, package_nam
     write_files({repo.root / path: text for path, text in files.items()})
 
 
-def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scratch: Repository) -> None:
+def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(
+    small: tuple[Repository, Environment],
+) -> None:
+    scratch, _ = small
     (service,) = scratch.services
     tag = f"cp{service.python.major}{service.python.minor}"
     files = {
