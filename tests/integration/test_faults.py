@@ -38,7 +38,6 @@ HALF = f"open('a.txt', 'w').write('half')\n{WAIT}open('a.txt', 'w').write('new')
 LEAVES_PROCESS = "import subprocess; subprocess.Popen(['sleep', '60']); open('a.txt', 'w').write('new')\n"
 LEAVES_FILE = f"import tempfile; open('a.txt', 'w').write('new'); tempfile.mkstemp()\n{WAIT}"
 BUG = "open('a.txt', 'w').write('new')\n"
-LIES = "import sys\ntry:\n    open('a.txt', 'r+').write('new')\nexcept OSError:\n    sys.exit(0)\n"
 HANGS = "import signal, time; signal.pause() if __import__('os').path.exists('a.txt') else None\n"
 HALF_ON_FULL_DISK = (
     "import sys\ntry:\n    open('a.txt', 'w').write('new' * 10**7)\nexcept OSError:\n    sys.exit(3)\n"

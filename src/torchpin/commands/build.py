@@ -99,16 +99,7 @@ def _build_all(
     if options.dry_run:
         return tuple(_dry_run(repo, env, options) for env in chosen)
     if not options.overwrite:  # before a build that takes long
-        records = [
-            path for env in chosen for path in (paths.freeze_path(env.name), paths.build_path(env.name))
-        ]
-        require_unedited(
-            repo,
-            {
-                **dict.fromkeys([*generated.document_paths(repo), *records]),
-                **generated.expected_documents(repo, {}),
-            },
-        )
+        _require_unedited_records(repo, chosen)
     with docker.engine() as client:
         if not options.assemble:  # assembling asks for buildx only if something has to run
             buildx.expect_buildx()
@@ -134,6 +125,15 @@ def _build_all(
             ),
             workers=2,
         )
+
+
+def _require_unedited_records(repo: Repository, environments: Sequence[Environment]) -> None:
+    """Raises FindingsError for records and documents that were edited by hand."""
+    records = [
+        path for env in environments for path in (paths.freeze_path(env.name), paths.build_path(env.name))
+    ]
+    files = dict.fromkeys([*generated.document_paths(repo), *records])
+    require_unedited(repo, {**files, **generated.expected_documents(repo, {})})
 
 
 def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Outcome:

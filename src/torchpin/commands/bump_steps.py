@@ -154,11 +154,7 @@ def write_update(
     entry = _new_entry(repo, update, skip_build=skip_build)
     after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in update.plans}, entry)
     environments = environments_of(after, {bump_plan.service for bump_plan in update.plans})
-    files = {
-        **after.staged,
-        **lock.generated_texts(after, environments, update.locks),
-        **expected_documents(after, update.locks),
-    }
+    files = {**after.staged, **lock.expected_files(after, environments, update.locks)}
     # The plan was made from the context's texts: an edit since then must stop the writing, not get lost in it.
     planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
     new_texts = {path: repo.text(path) for path in files if path not in {*update.before, *after.staged}}

@@ -9,7 +9,6 @@ from torchpin.commands import lock
 from torchpin.description import edit, read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, ToolError
-from torchpin.workspace import generated
 from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.writer import exclusive, exclusive_services, require_same_services, write
 
@@ -115,10 +114,7 @@ def _write_edit(
     overwrite: bool,
 ) -> tuple[str, ...]:
     """Writes the staged description, its locks, their rendered files and the documents; the paths of the changed files."""
-    files = {
-        **lock.generated_texts(staged, environments, locks),
-        **generated.expected_documents(staged, locks),
-    }
+    files = lock.expected_files(staged, environments, locks)
     if not overwrite:
         require_unedited(staged, files)
     read_texts = {**repo.inputs, **lock.unchanged_inputs(staged, files, present)}

@@ -85,16 +85,24 @@ def lock(
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
         require_same_services(repo)
-        files: dict[str, str | None] = {}
-        if is_changed or not _is_settled(repo, environments):
-            files |= generated_texts(repo, environments, new_locks)
-            files |= generated.expected_documents(repo, new_locks)
+        is_needed = is_changed or not _is_settled(repo, environments)
+        files = expected_files(repo, environments, new_locks) if is_needed else {}
         if not overwrite:
             require_unedited(repo, files)
         written = write(repo, files, before=unchanged_inputs(repo, files, present))
     resolved = new_locks.keys() - answered.keys()
     note_resolved(replace(repo), [env for env in environments if env.name in resolved])
     return tuple(_with_written_files(outcome, written) for outcome in outcomes)
+
+
+def expected_files(
+    repo: Repository, environments: Sequence[Environment], new_locks: Mapping[str, Lock]
+) -> dict[str, str | None]:
+    """The files of new locks, their rendered files and the documents, by path; None for those that are removed."""
+    return {
+        **generated_texts(repo, environments, new_locks),
+        **generated.expected_documents(repo, new_locks),
+    }
 
 
 def _require_unedited_locks(repo: Repository, present: Iterable[str]) -> None:
