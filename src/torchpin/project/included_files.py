@@ -73,15 +73,14 @@ def read_requirement_file(
     *,
     texts: Mapping[str, str],
     find: Callable[[str, str], str | None],
-    variables: Mapping[str, str] | None = None,
     is_constraint: bool = False,
     parsed: dict[str, tuple[Row, ...]] | None = None,
 ) -> RequirementRows:
     """A file with those that it includes, each read once. `find`: the path of a name in a file, None where there is none.
 
-    `parsed`: the rows of single files by path, kept from one call to the next for the same texts and variables.
+    `parsed`: the rows of single files by path, kept from one call to the next for the same texts.
     """
-    reading = _Collector(texts, find, variables or {}, {} if parsed is None else parsed)
+    reading = _Collector(texts, find, {} if parsed is None else parsed)
     reading.read(path, is_constraint=is_constraint)
     return RequirementRows(
         requirements=tuple(reading.requirements),
@@ -99,10 +98,9 @@ class _Collector:
         self,
         texts: Mapping[str, str],
         find: Callable[[str, str], str | None],
-        variables: Mapping[str, str],
         parsed: dict[str, tuple[Row, ...]],
     ) -> None:
-        self._texts, self._find, self._variables, self._parsed = texts, find, variables, parsed
+        self._texts, self._find, self._parsed = texts, find, parsed
         self.requirements: list[FileRequirement] = []
         self.options: list[FileOption] = []
         self.missing: list[MissingFile] = []
@@ -130,7 +128,7 @@ class _Collector:
 
     def _rows(self, path: str) -> Iterator[Row]:
         if path not in self._parsed:
-            self._parsed[path] = tuple(parse_rows(self._texts.get(path, ""), path, self._variables))
+            self._parsed[path] = tuple(parse_rows(self._texts.get(path, ""), path))
         return iter(self._parsed[path])
 
     def _included(self, row: FileOption, is_constraint: bool) -> tuple[bool, Iterator[Row]] | None:

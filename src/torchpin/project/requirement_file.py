@@ -1,4 +1,4 @@
-"""Requirement files as pip reads them: joined lines, comments, variables, options, and requirements with theirs.
+"""Requirement files as pip reads them: joined lines, comments, options, and requirements with theirs.
 
 pip has no interface for it, and pip-requirements-parser, which copies its reader, was last released in 2022 and knows no
 columns; so lines and options are read here, and requirements by `packaging`.
@@ -14,7 +14,7 @@ from torchpin.model import Position, Problem
 from torchpin.project.text import Place, PlacedText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 # What a line may have besides a requirement, by pip's long name; those of the second line belong to a requirement.
 _WITH_VALUE = {
@@ -42,7 +42,6 @@ _LONGEST_LINE = 1_000_000  # characters, joined; a requirement with the hashes o
 _LONGEST_SHOWN = 80  # characters of what is refused, in a message
 _COMMENT = re.compile(r"(?:^|\s)#")
 _COMMENT_LINE = re.compile(r"\s*#")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _OPTIONS_START = re.compile(r"(?:^|\s)(?=-)")
 _TOKEN = re.compile(r"""(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
 _PART = re.compile(r"""\\(.?)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
@@ -109,10 +108,10 @@ def _stripped(line: PlacedText) -> Iterator[PlacedText]:
         yield line.part(len(text) - len(text.lstrip()), len(text.rstrip()))
 
 
-def parse_rows(text: str, file: str, variables: Mapping[str, str] | None = None) -> Iterator[Row]:
+def parse_rows(text: str, file: str) -> Iterator[Row]:
     """The requirements and options of one file, without those of files that it includes, and what is wrong with its lines.
 
-    `variables`: values for `${NAME}`; one without a value stays as it is written, as with pip.
+    A variable such as `${NAME}` stays as it is written, as with pip where it has no value.
     """
     if len(text) > _MOST_CHARACTERS:
         message = f"it has {len(text)} characters, and at most {_MOST_CHARACTERS} are read"
@@ -129,7 +128,7 @@ def parse_rows(text: str, file: str, variables: Mapping[str, str] | None = None)
         if refusal:
             yield _problem(file, line.place(0), refusal)
         else:
-            yield from parse_line(_fill_in(line, variables or {}), file)
+            yield from parse_line(line, file)
 
 
 def _problem(file: str, place: Place, message: str) -> Problem:
@@ -138,26 +137,6 @@ def _problem(file: str, place: Place, message: str) -> Problem:
 
 def _position(file: str, place: Place) -> Position:
     return Position(file=file, line=place.line, column=place.column)
-
-
-def _fill_in(line: PlacedText, variables: Mapping[str, str]) -> PlacedText:
-    """A line with its variables filled in; the characters of a value are all at the place of its variable."""
-    if not variables or "${" not in line.text:
-        return line
-    parts: list[tuple[str, Place]] = []
-    last = 0
-    for match in _VARIABLE.finditer(line.text):
-        if match[1] in variables:
-            parts += [*_pieces(line, last, match.start()), (variables[match[1]], line.place(match.start()))]
-            last = match.end()
-    return PlacedText.of_lines([*parts, *_pieces(line, last, len(line.text))])
-
-
-def _pieces(line: PlacedText, start: int, stop: int) -> Iterator[tuple[str, Place]]:
-    part = line.part(start, stop)
-    ends = (*part.starts[1:], len(part.text))
-    for begin, end, place in zip(part.starts, ends, part.places, strict=True):
-        yield part.text[begin:end], place
 
 
 def parse_line(line: PlacedText, file: str) -> Iterator[Row]:

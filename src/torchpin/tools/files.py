@@ -80,12 +80,12 @@ def read_bytes(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES)
     return content
 
 
-def read_inside(root: Path, path: str, *, most_bytes: int = MOST_BYTES) -> str | None:
+def read_inside(root: Path, path: str) -> str | None:
     """A file's text, None if it does not exist. Raises ToolError as `read_text` and `expect_inside` do.
 
     It is read where the link led to when that was looked at, so a link that is put there since is not followed.
     """
-    return read_text(expect_inside(root, path), follow=False, most_bytes=most_bytes)
+    return read_text(expect_inside(root, path), follow=False)
 
 
 def expect_inside(root: Path, path: str) -> Path:

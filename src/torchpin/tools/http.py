@@ -44,6 +44,7 @@ __all__ = [
 _WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
 _CLIENT_ERROR, _TOO_MANY_REQUESTS, _SERVER_ERROR = 400, 429, 500
 _SCHEMES = ("http", "https", "file")
+_TIMEOUT = 60  # seconds that a connection may be silent
 _MOST_BYTES = 50_000_000  # of a body; the largest page of an index that is read has some two megabytes
 _MOST_SECONDS = 120  # of a request with all its attempts and redirects
 _CHUNK = 1 << 16
@@ -92,7 +93,7 @@ def fetch(
     url: str,
     method: str = "GET",
     *,
-    timeout: float = 60,
+    timeout: float = _TIMEOUT,
     waits: Sequence[float] = _WAITS,
     most_bytes: int = _MOST_BYTES,
     seconds: float = _MOST_SECONDS,
@@ -119,9 +120,7 @@ def fetch(
     raise AssertionError
 
 
-def save(
-    url: str, sink: Sink, *, most_bytes: int, seconds: float, start: int = 0, timeout: float = 60
-) -> HttpResponse:
+def save(url: str, sink: Sink, *, most_bytes: int, seconds: float, start: int = 0) -> HttpResponse:
     """Hand a file, from the byte `start` on, to `sink` in parts as they come. One attempt; the response has no content.
 
     Nothing is handed on, and the status is 200, where the server sends the whole file instead of its end.
@@ -129,7 +128,7 @@ def save(
     """
     bounds = Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
     headers = {"Range": f"bytes={start}-"} if start else {}
-    return _fetch_as_known(url, "GET", timeout, bounds, headers, sink)
+    return _fetch_as_known(url, "GET", _TIMEOUT, bounds, headers, sink)
 
 
 def _fetch_as_known(

@@ -215,11 +215,9 @@ def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict
     return environment_files(repo, env, lock), copy_problems(repo, env)
 
 
-def from_machine(
-    repo: Repository, environments: Sequence[Environment], *, network: bool = False
-) -> CheckContext:
-    """A context from the repository, its clones, images and GPUs; with `network` also the tags of the sources' origins."""
-    return add_machine(repo, from_repository(repo, environments, records=False), network=network)
+def from_machine(repo: Repository, environments: Sequence[Environment]) -> CheckContext:
+    """A context from the repository, its clones, images and GPUs, without the network."""
+    return add_machine(repo, from_repository(repo, environments, records=False))
 
 
 def add_machine(repo: Repository, context: CheckContext, *, network: bool = False) -> CheckContext:

@@ -27,7 +27,7 @@ _KEEP_SECTION = "move it out of the generated section"
 _KEEP_ELSEWHERE = "copy it to another file"
 
 
-def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_text: str = "") -> None:
+def require_unedited(repo: Repository, files: Mapping[str, str | None]) -> None:
     """Raises FindingsError, with file and line, where writing these files would lose text that was edited by hand.
 
     A text is nobody's edit if torchpin last wrote it here, or if what was committed with it gives it; a section of a
@@ -40,7 +40,7 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_
                 [
                     "generated text was edited by hand, and would be lost; nothing was written:",
                     *quote_lines(edits),
-                    f"help: {help_text or _advice(edits)}",
+                    f"help: {_advice(edits)}",
                 ]
             )
         )

@@ -175,9 +175,9 @@ def reread(repo: Repository) -> Repository:
     return _read_services(repo)
 
 
-def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
+def read_descriptions(root: Path) -> dict[str, str]:
     """Every services/<name>/service.yaml, path to text. Raises InputError with all folders that have none to read."""
-    texts, problems = description_files.read_texts(root, leaving=leaving)
+    texts, problems = description_files.read_texts(root)
     if problems:
         raise _unreadable_error([problem for (problem,) in problems.values()])
     return texts
