@@ -75,6 +75,7 @@ def build(
     """Builds, verifies and records images, two at a time. An image with the same image key is not built again.
 
     Environments do not depend on each other: one that fails does not stop the others. `standing`: what `standing_images` said.
+    Raises InputError where no environment is for the platform, and what keeps all of them from being built.
     """
     chosen = options.select(environments)
     if not chosen:

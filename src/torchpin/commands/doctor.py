@@ -57,6 +57,7 @@ def open_machine(watcher: Watcher) -> Workspace:
 
 
 def check_machine(repo: Repository, environments: Sequence[Environment]) -> list[MachineCheck]:
+    """What this machine has of what commands need for these environments, each with how to get it where it is missing."""
     probes: list[Callable[[], MachineCheck]] = [
         _check_python,
         _check_uv,

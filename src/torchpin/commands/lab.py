@@ -173,6 +173,7 @@ def _require_success(stage: str, report: CommandReport, watcher: Watcher) -> Non
 
 
 def build_workspace(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
+    """Builds the images of the platform; docker-py and all that builds are imported only where there is something to do."""
     from torchpin.commands.standing_images import standing_images
 
     chosen = options.select(workspace.environments)

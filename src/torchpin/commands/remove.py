@@ -54,7 +54,10 @@ class RemoveOptions:
 
 
 def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:
-    """Removes a service from the repository of the current folder; its description may be missing or damaged."""
+    """Removes a service from the repository of the current folder; its description may be missing or damaged.
+
+    Raises InputError for a text that is not the name of a service, and what `remove` raises.
+    """
     if not NAME.pattern.fullmatch(options.service):
         raise InputError(f"--service must be {NAME.expected}, not {options.service!r}")
     from torchpin.tools import git_checkout  # slow to import

@@ -105,7 +105,10 @@ def resolution_inputs(
 
 @contextmanager
 def channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
-    """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI."""
+    """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI.
+
+    Raises InputError for a channel that torchpin does not lock from, and for a snapshot that does not have what is needed.
+    """
     channel = env.variant.channel
     if other := facts.other_channel(channel):  # also where the finding about it is waived
         raise InputError(f"torchpin does not lock from channel {channel}: it has {other.what}")

@@ -219,6 +219,10 @@ def build_command(
     compression: str = "",
     progress: str = "plain",
 ) -> tuple[str, ...]:
+    """The command that builds an image, or with `is_prefix` the prefix of one, from a build context.
+
+    `secrets`: the files of the build's secrets by id; `compression`: of layers, "" for the engine's own; `progress`: `plain` or `rawjson`.
+    """
     from torchpin.tools import buildx, docker
 
     key = labels[docker.KEY_LABEL]

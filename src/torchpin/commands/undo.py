@@ -68,6 +68,7 @@ def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
     """Takes the update of `entry` back, or the last one; for callers that hold the lock of `undo`.
 
     What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch.
+    Raises InputError where there is no update to undo, and where edits since it would be lost.
     """
     with exclusive(repo):
         repo = replace(repo)  # which has read nothing: the update has written since

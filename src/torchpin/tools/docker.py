@@ -246,7 +246,10 @@ def run_command(
 
 
 def registry_credentials(host: str) -> dict[str, str]:
-    """What docker knows of the user of a registry: username and password, or identitytoken; empty without a login."""
+    """What docker knows of the user of a registry: username and password, or identitytoken; empty without a login.
+
+    Raises ToolError where docker's credentials cannot be read.
+    """
     from docker.auth import load_config
     from docker.errors import DockerException
 

@@ -76,7 +76,7 @@ def commit_id(root: Path, revision: str) -> str:
 
 
 def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
-    """The commits that last changed a file, the newest first; none outside of a git repository."""
+    """The commits that last changed a file, the newest first; none outside of a git repository. Raises ToolError."""
     try:
         with open_repository(root, search_parent_directories=True) as repo:
             arguments = (f"--max-count={count}", "--format=%H", "HEAD", "--", str((root / path).absolute()))
@@ -88,7 +88,7 @@ def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
 
 
 def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
-    """Whether a folder holds what it held at a revision; one that is not in the repository always does."""
+    """Whether a folder holds what it held at a revision; one that is not in the repository always does. Raises ToolError."""
     try:
         with open_repository(root, search_parent_directories=True) as repo:
             if not folder.resolve().is_relative_to(Path(str(repo.working_tree_dir)).resolve()):
@@ -103,6 +103,7 @@ def uncommitted_paths(root: Path, paths: Sequence[str], *, ignored: bool = False
     """Which of these files, or files in these folders, are not as the last commit has them; none outside of a git repository.
 
     What git was told to assume of a file does not count. `ignored`: those that git ignores, too, which no commit has.
+    Raises ToolError where git cannot read the repository.
     """
     try:
         with open_repository(root, search_parent_directories=True) as repo:
