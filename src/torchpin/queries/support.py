@@ -61,7 +61,7 @@ def select_gpus(
 def build_matrix(
     environments: Sequence[Environment], gpu_names: Sequence[str], results: Iterable[Result]
 ) -> Matrix:
-    """The verdict on each GPU in each environment, from the results of the judge on them."""
+    """The verdict on each GPU in each environment, with notes and waivers from the results of the judge on them."""
     rows = list(results)
     on_gpus = [env for env in environments if not is_cpu_variant(env)]
     return Matrix(
