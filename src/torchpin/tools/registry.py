@@ -26,7 +26,7 @@ _ABSENT = re.compile(
 def registry_key(tag: str) -> str | None:
     """The image key of a tag in its registry; None where there is no such image, or none that this machine may read.
 
-    Raises ToolError where the registry cannot be asked.
+    Raises ToolError where the registry cannot be queried.
     """
     command = ("docker", "buildx", "imagetools", "inspect", tag, "--format", "{{json .Image}}")
     completed = run(command, check=False, timeout=QUICK)

@@ -117,7 +117,7 @@ def test_a_registry_that_is_lost_or_full_has_no_tag_of_the_key(
         built, statuses = run_build(replace(other, prefix=f"{other.prefix}-b"), env)
         assert built.code == 0, built.detail
         assert any(
-            status.startswith(f"lora-gpu: {address} cannot be asked")
+            status.startswith(f"lora-gpu: {address} cannot be queried")
             and status.endswith("; it is built here")
             for status in statuses
         ), statuses
