@@ -28,7 +28,7 @@ CHECKS_OPENING = """\
 - The words for results and services are the same everywhere: ok, incompatible (an error about pins), failed (another error), warning, unknown, not applicable, waived and skipped.
 - A finding is printed once for all places where it holds; `-v` adds its evidence, and what is waived, skipped or not applicable.
 
-Text outside the generated sections is kept.
+<!-- Text outside the generated sections is kept. -->
 """
 
 

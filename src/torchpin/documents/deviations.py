@@ -27,7 +27,7 @@ DEVIATIONS_OPENING = """\
 
 This page lists where we use something else than what was recommended, and why.
 The deviations are computed from the descriptions and the locks; the reasons are written by hand, in `services/<service>/service.yaml`.
-Text outside the generated sections is kept.
+<!-- Text outside the generated sections is kept. -->
 """
 
 

@@ -242,7 +242,7 @@ GPUS_OPENING = """\
 This page lists which GPUs each of our images runs on, and which torch builds would run on a GPU.
 What fails where none does is in [Troubleshooting](TROUBLESHOOTING.md#gpu-and-driver).
 It is computed from the descriptions and from the facts in `torchpin/facts`; nothing was run on these GPUs for this page.
-Text outside the generated sections is kept.
+<!-- Text outside the generated sections is kept. -->
 """
 
 

@@ -23,8 +23,8 @@ PINNING_OPENING = f"""\
 
 This page shows what every image is pinned to, how pins are updated, and how to go back.
 The page of a service has everything that its images are built from; [Deviations](../{paths.DEVIATIONS}) has what differs from what was recommended, and why.
-Text outside the generated sections is kept: `invoke document` replaces what is between their markers and nothing else.
 A version is changed in `services/<service>/service.yaml`, never here.
+<!-- Text outside the generated sections is kept: `invoke document` replaces what is between their markers and nothing else. -->
 """
 _POLICY = f"""\
 ## Update policy

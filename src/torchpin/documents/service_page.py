@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def page_opening(name: str) -> str:
     """What a new page has above its generated section."""
     return (
-        f"# {name}\n\nText outside the generated section is kept. "
-        f"A version is changed in `{paths.description_path(name)}`, never here.\n"
+        f"# {name}\n\nA version is changed in `{paths.description_path(name)}`, never here.\n"
+        "<!-- Text outside the generated section is kept. -->\n"
     )
 
 

@@ -30,7 +30,7 @@ SERVICE_OPENING = """\
 A service is described in `services/<name>/service.yaml`; this page lists every key that the file may have.
 Texts are one line, without control characters. An unknown key, a key that is there twice and a value of another type are refused, with the line and column.
 `torchpin schema` prints the same rules as a JSON Schema, for editors.
-Text outside the generated section is kept.
+<!-- Text outside the generated section is kept. -->
 """
 _HEADERS = ("Key", "Value", "Default", "What it is", "Example")
 

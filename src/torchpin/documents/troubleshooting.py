@@ -18,7 +18,7 @@ TROUBLESHOOTING_OPENING = """\
 Search this page for the message that you see, or for a part of it.
 Each entry gives the cause, what to do, and the checks that report the cause before anything is built: `torchpin judge` runs those of a description, `torchpin check` those of a Dockerfile (`ADO…`), `torchpin verify` those of a built image (`IMG…`).
 `torchpin build` looks for the same messages in the log of a build that fails, and prints what they mean.
-Text outside the generated section is kept.
+<!-- Text outside the generated section is kept. -->
 """
 # What people search for most stands first.
 TOPICS = (

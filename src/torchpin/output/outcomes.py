@@ -25,7 +25,7 @@ _LABELS = MappingProxyType(
         "same": ("same", "dim"),
         "kept": ("kept", "dim"),
         "planned": ("plan", "dim"),
-        "open": ("open", "yellow"),
+        "open": ("to do", "yellow"),
         "failed": ("FAILED", "bold red"),
     }
 )

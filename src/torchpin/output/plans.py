@@ -56,7 +56,7 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         "GPUs gained": plan.gained,
         "GPUs lost": plan.lost,
         "new finding": plan.new,
-        "closes": plan.resolved,
+        "resolved finding": plan.resolved,
         "reason": [f"{row.key}: {row.reason}" for row in plan.openings if row.reason],
         "needs a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
         "note": (*plan.present, *plan.notes),
@@ -122,8 +122,8 @@ def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
 def _wanted_reason(opening: Opening) -> str:
     from torchpin.bump.reasons import reason_option
 
-    otherwise = "the present one stays" if opening.is_review else "it stays open"
-    return f"`{reason_option(opening.key)}` (otherwise {otherwise})"
+    without = "the present one stays" if opening.is_review else "this fails with exit code 1"
+    return f"`{reason_option(opening.key)}` (without it, {without})"
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

@@ -391,6 +391,6 @@ def _shared_effects(updates: Sequence[Update]) -> frozenset[str]:
 
 
 def _effects(update: Update, *, only: frozenset[str]) -> Iterator[str]:
-    """The new findings of an update and those that it closes, of these effects."""
+    """The new findings of an update and those that it resolves, of these effects."""
     yield from (f"new finding: {effect}" for effect in update.introduces if effect in only)
-    yield from (f"closes: {effect}" for effect in update.resolves if effect in only)
+    yield from (f"resolved finding: {effect}" for effect in update.resolves if effect in only)

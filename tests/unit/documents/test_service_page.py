@@ -128,7 +128,7 @@ def test_every_link_to_a_heading_of_the_page_meets_it() -> None:
     for service in (lora_service(), SMALL):
         section = service_text(service)
         text = markdown.splice_sections("p", service_page.page_opening(service.name), {service.name: section})
-        assert text.startswith(f"# {service.name}\n\nText outside the generated section is kept.")
+        assert text.startswith(f"# {service.name}\n\nA version is changed in ")
         assert {*re.findall(r"\(#([^)]*)\)", section)} <= {*headings(text)}
 
 

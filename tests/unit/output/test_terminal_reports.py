@@ -177,7 +177,7 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
         "  GPUs gained: B200 on cu128",
         "  GPUs lost: V100 on cu128",
         "  new finding: torch 2.8.0: report says 2.5.x",
-        "  closes: GPU001 about B200",
+        "  resolved finding: GPU001 about B200",
         "  note: the reason of CUDA names an updated package",
         "  also changes in lora-gpu:",
         "    triton  3.3.1 -> 3.4.0",
@@ -227,8 +227,8 @@ def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str
     ]
     assert lines == [
         "  reason: torch: needed",
-        "  needs a reason: `--reason 'GPU001:RTX 5090=TEXT'` (otherwise it stays open)",
-        "  needs a reason: `--reason CUDA=TEXT` (otherwise the present one stays)",
+        "  needs a reason: `--reason 'GPU001:RTX 5090=TEXT'` (without it, this fails with exit code 1)",
+        "  needs a reason: `--reason CUDA=TEXT` (without it, the present one stays)",
         "  note: tqdm is already at 4.67.1",
         "  note: the reason of CUDA names an updated package",
         "  resolution: resolved by uv: 9 packages",
