@@ -41,6 +41,9 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
     of a GPU. A deviation without a reason looks like a mistake to whoever reads it later. The requirements of sources
     are checked by SRC002.
 
+    The warning `no layer has fastapi, which requirements.txt asks for` names packages that the files of an adopted project
+    install and its service does not: pin them with the `add` that it names, or say under `reasons:` why one is left out.
+
     Example: the page recommends capability 8.9 for an RTX 5060 Ti; by NVIDIA's table it has 12.0.
 
     Sources: `recommends` and `reasons` of the description; its lock; the facts of the GPUs.
