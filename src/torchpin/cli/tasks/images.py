@@ -51,7 +51,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "full_proof": "import everything again, even what no changed package can affect; --push and --no-cache do so, too",
         "builder": "the buildx builder to use",
         "progress": "auto (live lines on a terminal), plain or json",
-        "dry_run": "print the command without running it",
+        "dry_run": "say what would be built, and with -v by which command, without building",
         **OVERWRITE,
         "sbom": "attest what the image holds, scanned by BuildKit's generator, or by generator=IMAGE; off by default",
         "assemble": "put the image together from the locked wheels, and build only what has to run",
