@@ -34,10 +34,14 @@ _MOST_UNDOABLE = 20  # updates: what undoes one holds its files as they were
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Undone:
-    """What undoing did. `changed`: the paths; `unchanged`: the update's files that were as before it already."""
+    """What undoing did. `changed`: the paths, `merged`: those of them that keep what others wrote there since.
+
+    `unchanged`: the update's files that were as before it already.
+    """
 
     bump: str
     changed: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
 
 
@@ -57,11 +61,17 @@ def undo(repo: Repository) -> tuple[Outcome, ...]:
         Outcome(
             name=path,
             status="changed",
-            detail="restored" if (repo.root / path).exists() else "removed",
+            detail=_undone_text(repo, path, undone),
         )
         for path in undone.changed
     )
     return *files, Outcome(name=undone.bump, status="changed", detail=detail)
+
+
+def _undone_text(repo: Repository, path: str, undone: Undone) -> str:
+    if not (repo.root / path).exists():
+        return "removed"
+    return "restored; later edits of it stay" if path in undone.merged else "restored"
 
 
 def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
@@ -85,7 +95,8 @@ def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
         files = restored if unchanged else {**restored, state_file: None}
         changed = writer.write(repo, files, before=repo.inputs)
     changed = tuple(path for path in changed if path != state_file)
-    return Undone(bump=state.entry.bump, changed=changed, unchanged=unchanged)
+    merged = tuple(path for path in changed if restored[path] not in {None, state.before[path]})
+    return Undone(bump=state.entry.bump, changed=changed, merged=merged, unchanged=unchanged)
 
 
 def can_restore(repo: Repository, entry: BumpEntry) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torchpin.bump.model import Move, Opening, Plan
     from torchpin.commands.bump_plan import PlannedBump
 
+_WITHOUT_REASON = "needs a reason"
 _MOST_CHANGES = 10  # packages that move along which are listed; `-v` lists them all
 
 
@@ -58,7 +59,7 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         "new finding": plan.new,
         "resolved finding": plan.resolved,
         "reason": [f"{row.key}: {row.reason}" for row in plan.openings if row.reason],
-        "needs a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
+        _WITHOUT_REASON: [_wanted_reason(row) for row in plan.openings if not row.reason],
         "note": (*plan.present, *plan.notes),
     }
     if gpu_text := _gpu_text(plan):
@@ -66,6 +67,8 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
     for label, messages in effects.items():
         for message in messages:
             print_line(f"  {label}: {message}")
+        if label == _WITHOUT_REASON and any(row.is_open for row in plan.openings if not row.reason):
+            print_line("    without these the update is made, lists what has no reason, and exits with 1")
     _print_also_changes(plan)
     if plan.resolution:
         print_line(f"  resolution: {plan.resolution}")
@@ -122,8 +125,8 @@ def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
 def _wanted_reason(opening: Opening) -> str:
     from torchpin.bump.reasons import reason_option
 
-    without = "the present one stays" if opening.is_review else "this fails with exit code 1"
-    return f"`{reason_option(opening.key)}` (without it, {without})"
+    option = f"`{reason_option(opening.key)}`"
+    return f"{option} (without it, the present one stays)" if opening.is_review else option
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

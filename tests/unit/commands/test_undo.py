@@ -119,7 +119,10 @@ def test_an_edit_of_other_lines_of_the_description_stays_and_documents_have_it(
     text = (updated.text(LORA) or "").replace("nvcc for what", "the compiler for what")
     (updated.root / LORA).write_text(text)
     generate.write_documents(workspace.open_repository(updated.root))
-    undo.undo(workspace.open_repository(updated.root))
+    outcomes = undo.undo(workspace.open_repository(updated.root))
+    details = {outcome.name: outcome.detail for outcome in outcomes}
+    assert details[LORA] == "restored; later edits of it stay"
+    assert {*details.values()} >= {"restored", "removed", "undone"}
     assert (updated.root / LORA).read_text() == before
     assert are_documents_fresh(updated.root)
     assert "the compiler for what" in (updated.root / paths.page_path("lora")).read_text()

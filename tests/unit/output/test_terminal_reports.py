@@ -227,8 +227,9 @@ def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str
     ]
     assert lines == [
         "  reason: torch: needed",
-        "  needs a reason: `--reason 'GPU001:RTX 5090=TEXT'` (without it, this fails with exit code 1)",
+        "  needs a reason: `--reason 'GPU001:RTX 5090=TEXT'`",
         "  needs a reason: `--reason CUDA=TEXT` (without it, the present one stays)",
+        "    without these the update is made, lists what has no reason, and exits with 1",
         "  note: tqdm is already at 4.67.1",
         "  note: the reason of CUDA names an updated package",
         "  resolution: resolved by uv: 9 packages",
