@@ -21,7 +21,7 @@ OWN_HELP = {
     *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
     *{("remove", "dry_run"), ("remove", "package")},  # a list instead of a command, and names alone
     *{("add", "dry_run"), ("add", "package")},  # a diff instead of a command, and what is to be pinned
-    ("install", "dry_run"),  # steps instead of a command
+    *{("install", "dry_run"), ("build", "dry_run")},  # steps, or a sentence, instead of a command
     ("check", "fix"),  # of any file, and not of descriptions
     ("affected", "github"),  # a matrix, and no annotations
     ("new", "gpu"),  # to run on, not to judge for
