@@ -81,13 +81,13 @@ def _caches() -> tuple[Any, ...]:
         for package in packages
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    found = {
+    reads = {
         id(value): value
         for module in (*packages, *map(importlib.import_module, names))
         for name, value in vars(module).items()
         if hasattr(value, "cache_clear") and name not in KEPT_CACHES
     }
-    return tuple(found.values())
+    return tuple(reads.values())
 
 
 def clear_caches() -> None:
@@ -100,13 +100,13 @@ def clear_caches() -> None:
 def without(section: Section, rows: Sequence[RawRow]) -> Iterator[None]:
     """The section without some of its rows."""
     absent = {id(row) for row in rows}
-    held = load_table(section.table)[section.name]
-    load_table(section.table)[section.name] = [row for row in held if id(row) not in absent]
+    table_part = load_table(section.table)[section.name]
+    load_table(section.table)[section.name] = [row for row in table_part if id(row) not in absent]
     clear_caches()
     try:
         yield
     finally:
-        load_table(section.table)[section.name] = held
+        load_table(section.table)[section.name] = table_part
         clear_caches()
 
 

@@ -23,7 +23,7 @@ class Definition:
 @cache
 def definitions() -> tuple[dict[Node, Definition], dict[Node, Node]]:
     """Every definition of the package, and where an imported name comes from."""
-    found: dict[Node, Definition] = {}
+    by_node: dict[Node, Definition] = {}
     imported: dict[Node, Node] = {}
     for path in SOURCE.rglob("*.py"):
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
@@ -36,9 +36,9 @@ def definitions() -> tuple[dict[Node, Definition], dict[Node, Node]]:
                         imported[module, alias.asname or alias.name] = origin
         for statement in tree.body:
             for name in _defined(statement):
-                definition = found.setdefault((module, name), Definition())
+                definition = by_node.setdefault((module, name), Definition())
                 _read(statement, module, definition)
-    return found, imported
+    return by_node, imported
 
 
 def _defined(statement: ast.stmt) -> list[str]:
@@ -64,24 +64,24 @@ def _read(statement: ast.stmt, module: str, definition: Definition) -> None:
 @cache
 def reached(start: Node) -> frozenset[Node]:
     """All definitions that a definition reaches, itself included."""
-    known, imported = definitions()
+    functions, imported = definitions()
     seen: set[Node] = set()
     queue = [start]
     while queue:
         node = _origin(queue.pop(), imported)
-        if node in seen or node not in known:
+        if node in seen or node not in functions:
             continue
         seen.add(node)
-        queue += known[node].names
+        queue += functions[node].names
     return frozenset(seen)
 
 
 def _origin(node: Node, imported: dict[Node, Node]) -> Node:
     module, name = node
-    first, _, rest = name.partition(".")
-    if rest and (module, first) in imported:  # an attribute of an imported module
+    first, _, attribute = name.partition(".")
+    if attribute and (module, first) in imported:  # an attribute of an imported module
         parent, child = imported[module, first]
-        node = (f"{parent}.{child}", rest)
+        node = (f"{parent}.{child}", attribute)
     while node in imported:
         node = imported[node]
     return node
@@ -99,13 +99,13 @@ class Reached:
 @cache
 def contents(start: Node) -> Reached:
     """What a definition reaches."""
-    known, _ = definitions()
+    functions, _ = definitions()
     nodes = reached(start)
     return Reached(
-        loads=frozenset(name for node in nodes for name in known[node].loads),
-        texts=frozenset(text for node in nodes for text in known[node].texts),
+        loads=frozenset(name for node in nodes for name in functions[node].loads),
+        texts=frozenset(text for node in nodes for text in functions[node].texts),
         texts_of_facts=frozenset(
-            text for node in nodes if node[0].startswith("torchpin.facts") for text in known[node].texts
+            text for node in nodes if node[0].startswith("torchpin.facts") for text in functions[node].texts
         ),
     )
 

@@ -87,8 +87,8 @@ def test_the_doctor_reads_many_sources_at_once_and_leaves_the_environment_alone(
     rows = doctor.check_machine(
         Repository(root=tmp_path, services=(env.service,), settings=Settings()), [env]
     )
-    found = {row.name: row.ok for row in rows}
-    assert all(found[f"source {source.name}"] for source in sources)
+    checks = {row.name: row.ok for row in rows}
+    assert all(checks[f"source {source.name}"] for source in sources)
     assert (dict(os.environ), edits) == (before, [])
 
 

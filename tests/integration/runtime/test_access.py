@@ -38,8 +38,8 @@ def folder() -> Iterator[Path]:
 def probe_as(user: str, folder: Path, /, **expectation: Any) -> tuple[int, dict[str, Any], str]:
     """Exit code, document and messages of the probe with an expectation, run by a user with a home in the folder."""
     file = folder / "expect.json"
-    found = subprocess.run((PYTHON, folder / "runtime/probe.py"), check=True, capture_output=True)
-    document = json.loads(found.stdout)
+    completed = subprocess.run((PYTHON, folder / "runtime/probe.py"), check=True, capture_output=True)
+    document = json.loads(completed.stdout)
     same = {key: document[key] for key in ("python", "distributions")}
     file.write_text(json.dumps({**same, **expectation}))
     entry = pwd.getpwnam(user)

@@ -103,8 +103,8 @@ def test_a_python_of_another_version_is_refused(store: BytecodeStore, tmp_path: 
 
 
 def test_this_python_is_found(tmp_path: Path) -> None:
-    found = find_interpreter(PYTHON, tmp_path / "pythons", Settings())
-    assert found.is_file()
+    interpreter = find_interpreter(PYTHON, tmp_path / "pythons", Settings())
+    assert interpreter.is_file()
     assert not (tmp_path / "pythons").exists() or not [*(tmp_path / "pythons").glob("cpython*")]
 
 

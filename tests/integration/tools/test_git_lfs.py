@@ -74,10 +74,10 @@ def test_pointers_are_left_where_they_are_enough(tmp_path: Path, origin: Path) -
     assert describe_state(tmp_path, source) == ""
     export_clone(tmp_path, source, tmp_path / "context")
     assert (tmp_path / "context" / "models" / "a.bin").read_text() == POINTER
-    asked = replace(source, lfs=None)
-    assert describe_state(tmp_path, asked) == "without its files in Git LFS (models/a.bin)"
+    undecided = replace(source, lfs=None)
+    assert describe_state(tmp_path, undecided) == "without its files in Git LFS (models/a.bin)"
     with pytest.raises(ToolError, match="set `lfs: true`"):
-        export_clone(tmp_path, asked, tmp_path / "other")
+        export_clone(tmp_path, undecided, tmp_path / "other")
 
 
 def test_without_git_lfs_the_error_says_what_to_install(

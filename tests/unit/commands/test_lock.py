@@ -72,10 +72,10 @@ def test_an_edited_lock_is_named_before_anything_is_resolved(
     environments = select_environments(repo.services, service="lora")
     (repo.root / path).write_text(text + "mine==1.0\n")
     repo = workspace.open_repository(repo.root)
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def resolve_all(*_: object, **__: object) -> tuple[tuple[()], dict[str, str]]:
-        asked.append("once")
+        resolved.append("once")
         return (), {}
 
     monkeypatch.setattr(lock, "resolve_all", resolve_all)
@@ -88,9 +88,9 @@ def test_an_edited_lock_is_named_before_anything_is_resolved(
         "help: to keep the edit, make it in service.yaml; to drop it, add `--overwrite`, or restore it: "
         "`git restore lockfiles/lora-gpu`"
     )
-    assert asked == []
+    assert resolved == []
     lock.lock(repo, environments, overwrite=True)
-    assert asked == ["once"]
+    assert resolved == ["once"]
 
 
 def test_a_file_of_somebody_in_the_folder_of_a_lock_stays(

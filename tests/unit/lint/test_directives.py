@@ -98,8 +98,8 @@ def test_what_is_about_torchpin_otherwise_is_no_directive() -> None:
 def test_an_id_that_nothing_needed_is_a_finding_where_its_rule_was_asked() -> None:
     text = f"# torchpin: ignore=ADO001,ADO006 {REASON}\nFROM a\n"
     rows, texts = [match("ADO006", 2)], {"Dockerfile": text}
-    found, _ = sort_matches(rows, texts, {"Dockerfile": [2]}, ids=IDS, known_ids=IDS)
-    assert [(row.id, row.finding.message) for row in found] == [
+    open_matches, _ = sort_matches(rows, texts, {"Dockerfile": [2]}, ids=IDS, known_ids=IDS)
+    assert [(row.id, row.finding.message) for row in open_matches] == [
         (UNUSED, "ADO001 is ignored, and there is no such finding")
     ]
     selected, _ = sort_matches(rows, texts, {"Dockerfile": [2]}, ids=IDS - {"ADO001"}, known_ids=IDS)

@@ -26,7 +26,7 @@ def match(
 
 def bad_words(texts: Mapping[str, str]) -> list[Match]:
     """A rule: words in lower case become capitals; `x` becomes `y`, which is as bad, and `w` causes an error elsewhere."""
-    found = []
+    matches = []
     for line, content in enumerate(texts["f"].split("\n"), start=1):
         for word in re.finditer(r"[a-z]+", content):
             after = {"x": "y", "y": "x", "w": "!"}.get(word[0], word[0].upper())
@@ -36,10 +36,10 @@ def bad_words(texts: Mapping[str, str]) -> list[Match]:
                 location=f"f:{line}:{word.start() + 1}", message=word[0], help="h", about=about, edits=(edit,),
                 fix_is_safe=word[0] != "u",
             )  # fmt: skip
-            found.append(Match(id="ADO001", finding=finding))
+            matches.append(Match(id="ADO001", finding=finding))
     if "!" in texts["f"]:
-        found.append(Match(id="ADO002", finding=FixableFinding(location="f:1:1", message="!", help="h")))
-    return found
+        matches.append(Match(id="ADO002", finding=FixableFinding(location="f:1:1", message="!", help="h")))
+    return matches
 
 
 def fixed(text: str, *, unsafe: bool = False) -> tuple[str, list[str], list[str]]:
@@ -111,16 +111,16 @@ def test_the_edit_of_a_quoted_word_is_behind_its_quote() -> None:
 
 def test_many_edits_of_which_one_does_not_end_are_tried_by_halves() -> None:
     texts = {"f": "".join(f"{'x' if number == 37 else 'ab'}\n" for number in range(100))}
-    asked = 0
+    calls = 0
 
     def rules(changed: Mapping[str, str]) -> list[Match]:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         return bad_words(changed)
 
     result = fix_texts(texts, bad_words(texts), rules)
     assert (len(result.fixed), len(result.refused)) == (99, 1)
-    assert asked < 30
+    assert calls < 30
 
 
 def test_a_line_ends_at_a_line_feed_alone() -> None:

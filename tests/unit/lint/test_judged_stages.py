@@ -123,8 +123,8 @@ def test_what_a_lock_has_resolved_is_not_held_against_metadata() -> None:
     )
     project = '[project]\nname = "x"\nversion = "1"\ndependencies = ["transformers", "vllm"]\n'
     text = f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nCOPY . .\nRUN uv sync\n"
-    found = judged(text, **{"pyproject.toml": project, "uv.lock": lock})
-    assert "DEP007" not in {id_ for id_, _ in found}
+    matches = judged(text, **{"pyproject.toml": project, "uv.lock": lock})
+    assert "DEP007" not in {id_ for id_, _ in matches}
     pins = " ".join(f"{name}=={version}" for name, version in rows.items())
     assert "DEP007" in {
         id_ for id_, _ in judged(text.replace("COPY . .\nRUN uv sync", f"RUN pip install {pins}"))

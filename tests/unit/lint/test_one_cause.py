@@ -19,8 +19,8 @@ def messages(rule: str, text: str, **files: str) -> dict[str, str]:
 
 
 def test_torch_and_its_companions_without_index_are_one_finding() -> None:
-    again = "RUN pip install torch==2.8.0 torchvision==0.23.0\nRUN pip install torchaudio==2.8.0\n"
-    (message,) = messages("ADO003", BASE + TORCH + again).values()
+    repeated = "RUN pip install torch==2.8.0 torchvision==0.23.0\nRUN pip install torchaudio==2.8.0\n"
+    (message,) = messages("ADO003", BASE + TORCH + repeated).values()
     assert message == (
         "`torch==2.8.0` has no index, so PyPI's build may replace torch from https://download.pytorch.org/whl/cu126; "
         "the same is true of `torchvision==0.23.0` (line 3), `torchaudio==2.8.0` (line 4)"

@@ -33,10 +33,10 @@ def test_a_marker_holds_does_not_or_may(marker: str, unknown: bool | None, known
 
 
 def test_torchpin_s_own_python_decides_nothing() -> None:
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    other = "3.13" if own != "3.13" else "3.12"
-    assert holds(f"python_version == '{own}'", MarkerTarget(python=other)) is False
-    assert holds(f"python_version == '{own}'", UNKNOWN) is None
+    release = f"{sys.version_info.major}.{sys.version_info.minor}"
+    other = "3.13" if release != "3.13" else "3.12"
+    assert holds(f"python_version == '{release}'", MarkerTarget(python=other)) is False
+    assert holds(f"python_version == '{release}'", UNKNOWN) is None
 
 
 def test_extras_and_groups_count_where_they_are_asked_for() -> None:

@@ -48,7 +48,7 @@ def locked(artifact: Artifacts, lock: Locks) -> Any:
             )
             for number, (name, size) in enumerate(SIZES.items())
         ]
-        made = lock(env, *packages)
+        locked = lock(env, *packages)
         wheels = tuple(
             WheelContents(
                 name=package.name,
@@ -59,7 +59,7 @@ def locked(artifact: Artifacts, lock: Locks) -> Any:
             )
             for package in packages
         )
-        return replace(made, wheels=wheels)
+        return replace(locked, wheels=wheels)
 
     return build
 

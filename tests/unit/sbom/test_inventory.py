@@ -64,8 +64,8 @@ def test_sources_and_base_image_are_components(environment: Environments, lock: 
     inventory = environment_inventory(env, lock(env))
     source = component(inventory, "source:sd-scripts")
     assert (source.version, source.purl) == ("v0.10.0", f"pkg:github/kohya-ss/sd-scripts@{'0f' * 20}")
-    own = component(inventory, "source:own")
-    assert own.address == f"git+https://git.example/a@{'0f' * 20}"
+    own_source = component(inventory, "source:own")
+    assert own_source.address == f"git+https://git.example/a@{'0f' * 20}"
     assert "secret" not in str(inventory.components)
     assert "token" not in str(inventory.components)
     base = component(inventory, "base")

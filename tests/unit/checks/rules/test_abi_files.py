@@ -67,10 +67,10 @@ def test_a_wheel_that_fits_by_its_name_is_ok(environment: Environments, filename
 def test_a_wheel_for_another_environment_is_incompatible(
     environment: Environments, filename: str, why: str
 ) -> None:
-    (found,) = judged(environment, filename).findings
-    assert found.message == f"{filename} does not fit: {why}"
-    assert (found.location, found.about, found.level) == (f"{FILE}:5:9", "flash-attn", "error")
-    assert found.help.startswith("name the wheel for torch 2.7.1 from cu126 and Python 3.10.14")
+    (finding,) = judged(environment, filename).findings
+    assert finding.message == f"{filename} does not fit: {why}"
+    assert (finding.location, finding.about, finding.level) == (f"{FILE}:5:9", "flash-attn", "error")
+    assert finding.help.startswith("name the wheel for torch 2.7.1 from cu126 and Python 3.10.14")
 
 
 def test_what_no_fact_tells_of_the_abi_is_unknown(environment: Environments) -> None:

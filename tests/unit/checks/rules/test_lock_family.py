@@ -120,6 +120,8 @@ def test_beside_the_torch_of_a_base_pypi_s_build_is_right_for_its_own_cuda_alone
         kit.artifact("timm", "1.0", by=("lora",)),
         kit.artifact("torchvision", "0.23.0", by=("timm",)),
     )
-    found = findings(kit, env, lock)
-    assert [finding.about for finding in found] == ([] if is_right else ["torchvision"])
-    assert all("timm requires it: name it under `torch.companions`" in finding.message for finding in found)
+    messages = findings(kit, env, lock)
+    assert [finding.about for finding in messages] == ([] if is_right else ["torchvision"])
+    assert all(
+        "timm requires it: name it under `torch.companions`" in finding.message for finding in messages
+    )

@@ -216,8 +216,8 @@ def test_a_wheel_that_no_fact_tells_is_unknown(
 def test_the_remedy_is_the_channel_of_the_nearest_cuda(
     channel: str, version: str, nearest: str, environment: Environments
 ) -> None:
-    (found,) = judge_check(environment(channel=channel, torch=make_torch(version)), "TOR001").findings
-    assert found.fix == (Change(path="variants.gpu.channel", value=nearest),)
+    (finding,) = judge_check(environment(channel=channel, torch=make_torch(version)), "TOR001").findings
+    assert finding.fix == (Change(path="variants.gpu.channel", value=nearest),)
 
 
 CHANNELS = (
