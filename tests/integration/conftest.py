@@ -41,8 +41,8 @@ exec setpriv --pdeathsig TERM "$@"
 NEEDS = ("docker", "network", "registry", "browser")
 # groups that begin first, in this order: so many CPU seconds that a worker would end with one of them alone
 LONGEST = (
-    *("lora_lab", "commands/test_bump.py", "test_readme.py", "test_faults.py", "shapes", "installed"),
-    *("cli/test_hostile_input.py", "test_bootstrap.py"),
+    *("lora_lab", "test_readme.py", "test_faults.py", "commands/test_bump.py", "shapes", "installed"),
+    *("commands/test_same_image.py", "test_bootstrap.py", "cli/test_hostile_input.py"),
 )
 SHARED = ("lora_lab", "shapes", "installed")  # fixtures of several files that take long to make
 
