@@ -24,6 +24,7 @@ from torchpin.image.groups import package_groups
 from torchpin.image.plan import image_plan, image_time
 from torchpin.image.steps import BELOW_APT
 from torchpin.progress import BYTES, step
+from torchpin.quantities import format_megabytes
 from torchpin.tools import docker, engine_images, image_transfers, registry_push, scratch
 from torchpin.tools.assembled_images import find_image, keep_image
 from torchpin.tools.bytecode import BytecodeStore, find_interpreter
@@ -340,8 +341,8 @@ def pusher(
         with step(show_status, f"{env.name}: pushing {tags[-1]}", unit=BYTES) as running:
             pushed = registry_push.push_image(client, *assembled, tags, others=[*others], running=running)
         show_status(
-            f"{env.name}: {pushed.sent / 1e6:,.0f} MB sent, {pushed.mounted / 1e6:,.0f} MB mounted from images of other "
-            f"environments, {pushed.present / 1e6:,.0f} MB in the registry already"
+            f"{env.name}: {format_megabytes(pushed.sent)} sent, {format_megabytes(pushed.mounted)} mounted from images of other "
+            f"environments, {format_megabytes(pushed.present)} in the registry already"
         )
 
     return push

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from torchpin.assembly import tar
 from torchpin.assembly.compression import plain
 from torchpin.assembly.image import archive_documents, blob_path, chain_ids
 from torchpin.assembly.proof import PROOF_DOCUMENT
@@ -30,7 +31,7 @@ CANDIDATE_LABEL = "io.torchpin.candidate"  # of an image that is not verified ye
 _CONTAINERD_STORE = (
     "io.containerd.snapshotter.v1"  # of the engine's description; the older store has graph drivers
 )
-_CHUNK = 1 << 20
+_CHUNK, _MODE = 1 << 20, 0o644
 _SCRATCH_OPTIONS = "rw,exec,nosuid,nodev,mode=1777"  # as BuildKit mounts a tmpfs in a step
 
 
@@ -181,27 +182,17 @@ def remove_abandoned(client: Client) -> int:
 def archive_chunks(documents: Mapping[str, bytes], files: Mapping[str, Path]) -> Iterator[bytes]:
     """A tar of documents and files by their paths in it, piece by piece."""
     for path, content in documents.items():
-        yield _header(path, len(content))
-        yield content + _padding(len(content))
+        yield tar.header(path, size=len(content), mode=_MODE, time=0)
+        yield content + tar.padding(len(content))
     for path, file in files.items():
         size = 0
         with file.open("rb") as stream:
-            yield _header(path, file.stat().st_size)
+            yield tar.header(path, size=file.stat().st_size, mode=_MODE, time=0)
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 yield chunk
-        yield _padding(size)
-    yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _header(path: str, size: int, mode: int = 0o644) -> bytes:
-    entry = tarfile.TarInfo(path)
-    entry.size, entry.mode = size, mode
-    return entry.tobuf(tarfile.GNU_FORMAT)
-
-
-def _padding(size: int) -> bytes:
-    return bytes(-size % tarfile.BLOCKSIZE)
+        yield tar.padding(size)
+    yield tar.END
 
 
 def prove(client: Client, identity: str, proof: Proof, contents: Mapping[str, str]) -> bytes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -18,6 +17,7 @@ from torchpin.assembly.layer import LayerBlob, layer_chunks, layer_key
 from torchpin.assembly.wheel import install_wheel
 from torchpin.errors import ToolError, os_error_reason
 from torchpin.tools.cache import partial_file
+from torchpin.tools.kept_layers import keep_layer, read_layer
 from torchpin.tools.threads import thread_pool
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _DOWNLOADS = 8  # at a time
 _UNKNOWN = 1 << 40  # stands for a size that is not locked: those of channels, which are the largest
-_LONGEST_NOTE = 10_000  # characters of what is kept of a layer; it has some five hundred
 
 
 class Wheels(Protocol):
@@ -72,16 +71,8 @@ class LayerStore:
 
     def read(self, plan: LayerPlan) -> LayerBlob | None:
         """A layer that is there as it was made; None without it."""
-        path = self.path(plan)
-        try:
-            status = path.stat()
-            with _note(path).open(encoding="utf-8") as opened:
-                note = json.loads(opened.read(_LONGEST_NOTE))
-            if note.pop("changed") != status.st_mtime_ns or note["size"] != status.st_size:
-                return None
-            return LayerBlob(**{**note, "name": plan.name, "path": str(path)})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        blob = read_layer(self.path(plan))
+        return replace(blob, name=plan.name) if blob else None
 
     def make(self, plan: LayerPlan, paths: Sequence[Path], progress: Progress) -> LayerBlob:
         """A layer, from its wheels at some paths. Raises ToolError where a wheel is damaged or the layer cannot be written."""
@@ -93,7 +84,7 @@ class LayerStore:
                 try:
                     blob = self._write(plan, paths, part, progress)
                     part.flush()
-                    self._keep(blob, path)
+                    keep_layer(blob, path)
                 except OSError as error:
                     raise ToolError(f"{plan.name}: {os_error_reason(error, str(path))}") from None
         made = self.read(plan)
@@ -144,20 +135,6 @@ class LayerStore:
             raise ToolError(f"{plan.name}: there is no Python that compiles bytecode")
         compiled = self.bytecode.compiled(installed, wheel.sha256, self.layout)
         return with_bytecode(installed, compiled, self.layout, alone=plan.content == "bytecode")
-
-    def _keep(self, blob: LayerBlob, path: Path) -> None:
-        """Give a layer its name, and note what it is."""
-        part = path.with_name(f"{path.name}.part")
-        changed = part.stat().st_mtime_ns
-        note = _note(path)
-        staged = note.with_name(f"{note.name}.part")
-        staged.write_text(json.dumps({**asdict(blob), "changed": changed}), encoding="utf-8")
-        staged.replace(note)
-        part.replace(path)
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
 
 
 def make_layers(

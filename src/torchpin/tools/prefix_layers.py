@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from torchpin.assembly.compression import MEDIA_TYPES, compression_version, comp
 from torchpin.assembly.layer import LayerBlob
 from torchpin.errors import ToolError, os_error_reason
 from torchpin.tools.cache import partial_file
+from torchpin.tools.kept_layers import keep_layer, read_layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,15 +36,7 @@ class PrefixLayers:
 
     def read(self, diff_id: str) -> LayerBlob | None:
         """A layer that is there as it was made; None without it."""
-        path = self.path(diff_id)
-        try:
-            note = json.loads(_note(path).read_text(encoding="utf-8"))
-            changed = note.pop("changed")
-            blob = LayerBlob(**{**note, "path": str(path)})
-            status = path.stat()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return blob if (changed, blob.size) == (status.st_mtime_ns, status.st_size) else None
+        return read_layer(self.path(diff_id))
 
     def read_config(self, identity: str) -> Mapping[str, Any] | None:
         """The configuration of an image, by the id that its engine has for it; None where it is not kept."""
@@ -80,7 +73,7 @@ class PrefixLayers:
                 try:
                     blob = self._compress(diff_id, content, part)
                     part.flush()
-                    _keep(blob, path)
+                    keep_layer(blob, path)
                 except OSError as error:
                     raise ToolError(f"the cache: {os_error_reason(error, str(path))}") from None
         kept = self.read(diff_id)
@@ -111,17 +104,3 @@ class PrefixLayers:
             diff_id=diff_id,
             uncompressed=uncompressed,
         )
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
-
-
-def _keep(blob: LayerBlob, path: Path) -> None:
-    """Give a layer its name, and note what it is."""
-    part = path.with_name(f"{path.name}.part")
-    note = _note(path)
-    staged = note.with_name(f"{note.name}.part")
-    staged.write_text(json.dumps({**asdict(blob), "changed": part.stat().st_mtime_ns}), encoding="utf-8")
-    staged.replace(note)
-    part.replace(path)
