@@ -14,6 +14,7 @@ from torchpin.installs.project_files import (
     Project,
     copied_text,
     find_file,
+    may_have_file,
     pyproject_targets,
     requirement_lines,
     requirement_rows,
@@ -158,6 +159,8 @@ def _variables(run: RunCommand) -> dict[str, Setting]:
 def _copied_config(upstream: Project, run: RunCommand, settings: Mapping[str, Setting]) -> dict[str, Setting]:
     """What the files say that pip reads its configuration from, later ones before earlier ones."""
     named = settings.get("PIP_CONFIG_FILE")
+    if not named and not may_have_file(upstream, run.file, "pip.conf"):
+        return {}
     config: dict[str, Setting] = {}
     for name in (*_PIP_CONFIGS, *([named.value] if named else [])):
         if text := copied_text(upstream, name, run):

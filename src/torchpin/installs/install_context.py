@@ -37,6 +37,8 @@ class InstallContext:
 
     def exported(self, name: str) -> InstallCommand | None:
         """What the list of a name installs that a command wrote; None where the project's own file lies there."""
+        if not self.exports:
+            return None
         copied = self.run.files.find(name) if self.run.files else ()
         return None if copied else self.exports.get(posixpath.basename(name))
 

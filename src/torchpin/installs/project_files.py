@@ -79,6 +79,11 @@ def find_file(project: Project, name: str, run: RunCommand | None = None) -> str
     return None
 
 
+def may_have_file(project: Project, file: str, name: str) -> bool:
+    """Whether an image can have a file of a name: the project has one, or the Dockerfile names it."""
+    return name in project.paths or name in project.texts or name in project.texts.get(file, "")
+
+
 def copied_text(project: Project, name: str, run: RunCommand) -> tuple[str, PlacedText] | None:
     """The file of a text that lies at a path inside an image, and the text; None where nothing that is known was put there."""
     for file in (run.files.find(name) if run.files else ()) or ():

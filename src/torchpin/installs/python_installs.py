@@ -13,6 +13,7 @@ from torchpin.installs.project_files import (
     hidden_target,
     is_found_by_name,
     left_out_file,
+    may_have_file,
     python_project,
     requirement_rows,
     row_target,
@@ -125,7 +126,7 @@ def _add_uv_settings(context: InstallContext, collected: Collected, config: str 
         _add_uv_file(context, collected, named)
         return
     _add_uv_settings_of_folder(context, collected)
-    for name in _UV_CONFIGS:
+    for name in _UV_CONFIGS if may_have_file(context.project, context.run.file, "uv.toml") else ():
         _add_uv_file(context, collected, name)
 
 
