@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from torchpin.facts.versions import is_version
 from torchpin.model import Position
 from torchpin.project.conda_file import parse_spec
 
@@ -59,7 +60,7 @@ def conda_python(steps: Iterable[InstallCommand]) -> tuple[str, str]:
     for step in steps:
         for target in step.targets if step.tool == "conda" else ():
             spec = parse_spec(target.text, _NOWHERE)
-            if spec.name == "python" and spec.version.count(".") >= 1:
+            if spec.name == "python" and spec.version.count(".") >= 1 and is_version(spec.version):
                 python = spec.version, target.location
             elif spec.name == "python" and (compatible := _COMPATIBLE.search(target.text)):
                 python = compatible[1], target.location

@@ -118,6 +118,7 @@ class ImageFiles:
     _copies: dict[int, list[_Copy]] = field(default_factory=dict)
     _folders: frozenset[str] = frozenset()
     _matched: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pattern
+    _found: dict[tuple[int, int, str], tuple[ImageFile, ...] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         paths = self.paths if isinstance(self.paths, ProjectPaths) else ProjectPaths(self.paths)
@@ -159,7 +160,9 @@ class ImageFiles:
             heredocs=tuple(_filled_in(heredoc, step) for heredoc in instruction.heredocs),
             keeps_parents="parents" in instruction.flags,
         )
-        self._add(step.stage.number, self._from(instruction.flags.get("from", ""), copy))
+        copy = self._from(instruction.flags.get("from", ""), copy)
+        is_earlier = copy.stage is None or copy.stage < step.stage.number
+        self._add(step.stage.number, copy if is_earlier else copy._replace(stage=None, is_known=False))
 
     def _from(self, origin: str, copy: _Copy) -> _Copy:
         """A copy with what its sources are taken from: the project, a further context of it, a stage, or an image."""
@@ -208,6 +211,13 @@ class ImageFiles:
 
     def find(self, stage: int, count: int, target: str, left: int) -> tuple[ImageFile, ...] | None:
         """What may lie at a path of a stage after its first copies, `left`: origins that may still be followed."""
+        key = (stage, count, target)
+        if key not in self._found:
+            self._found[key] = ()  # where a stage copies from itself
+            self._found[key] = self._find(stage, count, target, left)
+        return self._found[key]
+
+    def _find(self, stage: int, count: int, target: str, left: int) -> tuple[ImageFile, ...] | None:
         left_out: tuple[ImageFile, ...] = ()
         while left > 0:
             for copy in reversed(self._copies.get(stage, [])[max(count - _MOST_COPIES, 0) : count]):
@@ -236,8 +246,9 @@ class ImageFiles:
                 matches |= dict.fromkeys(self._of_project(source, copy, target))
             else:
                 count = len(self._copies.get(copy.stage, ())) if copy.before is None else copy.before
+                share = (left - 1) // len(copy.sources)  # each has its own way down
                 for path in _origins(posixpath.join("/", source), copy, target):
-                    matches |= dict.fromkeys(self.find(copy.stage, count, path, left - 1) or ())
+                    matches |= dict.fromkeys(self.find(copy.stage, count, path, share) or ())
         return tuple(matches)
 
     def _of_project(self, source: str, copy: _Copy, target: str) -> Iterator[ImageFile]:

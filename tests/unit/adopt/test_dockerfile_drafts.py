@@ -332,3 +332,8 @@ def test_a_dockerfile_of_800_instructions_is_read_in_a_second() -> None:
     start = process_time()
     adopted(text, **{"requirements.txt": "a==1\n"})
     assert process_time() - start < 3  # half a second where nothing else runs
+
+
+def test_a_python_of_conda_that_is_no_version_is_not_taken() -> None:
+    run = "RUN conda create -y -n app python=3.9'stable' && conda run pip install torch==2.4.1\n"
+    assert "\npython: '?'\n" in adopted(f"FROM continuumio/miniconda3:24.9.2-0\n{run}").text

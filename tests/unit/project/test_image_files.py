@@ -170,3 +170,16 @@ def test_files_are_followed_however_the_project_is_named(prefix: str) -> None:
         f"{prefix}requirements/common.txt",
         f"{prefix}requirements/gpu.txt",
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AS a\nCOPY --from=0 / /a b / ./\nRUN x\n",
+        "AS a\nCOPY --from=a / /\nRUN x\n",
+        "AS a\n" + "RUN cp -r / /b /c /d/\n" * 60,
+        "AS a\n" + "RUN cp -r /. /\n" * 60,
+    ],
+)
+def test_copies_of_copies_are_followed_within_bounds(text: str) -> None:
+    assert files_at(text, "/d/d/r.txt") in ([], None)
