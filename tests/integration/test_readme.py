@@ -165,7 +165,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "torchpin new --service whisper --gpu B200 --torch 2.9": Run(
         text="done   services/whisper/service.yaml", place="changed"
     ),
-    "torchpin why lora torch": Run(text="declared at: services/lora/service.yaml"),
+    "torchpin why lora torch -v": Run(text="declared at: services/lora/service.yaml"),
     "torchpin why lora accelerate": Run(text="declared at: services/lora/service.yaml"),
     "torchpin facts --check": Run(text="problems: 0"),
     "torchpin judge --fix": Run(text="services/whisper/service.yaml", code=1, place="changed"),
