@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import time
@@ -21,7 +22,7 @@ _IGNORED_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """One run: wall and CPU time in seconds, bytes written to the disk, and the peak memory of its largest process."""
+    """One run: wall and CPU time in seconds, bytes written to the disk, and the peak memory of its largest process; 0 if unknown."""
 
     wall: float
     cpu: float
@@ -87,7 +88,10 @@ def run_command(
         raise RuntimeError(
             f"{' '.join(map(str, command))}: exit code {process.returncode}\n{output.decode(errors='replace')[-4000:]}"
         )
-    return Sample(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss * 1024)
+    # a process begins with the peak of the one that started it, and a smaller one of its own is not known
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = usage.ru_maxrss * 1024 if usage.ru_maxrss > inherited else 0
+    return Sample(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=memory)
 
 
 def run_with_engine(work: Callable[[], object], disk: Path) -> Sample:
