@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,16 @@ def test_a_figure_is_the_median_of_its_side() -> None:
     assert "| torchpin, verification included | 5 s | 2 s |" in readme.figures(text)
     with pytest.raises(KeyError):
         readme.figures(text.replace("uv's guide", "other"))
+
+
+def test_the_corpus_has_the_figures_of_its_results() -> None:
+    results = (ROOT / "bench/adopt/RESULTS.md").read_text(encoding="utf-8")
+    projects = re.search(r"over (\d+) projects", results)
+    traps = re.search(
+        r"^\| \*\*all traps\*\* \| (\d+) \| \*\*(\d+)\*\* \| \*\*(\d+)\*\*", results, re.MULTILINE
+    )
+    assert projects
+    assert traps
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"our corpus of {projects[1]} projects with {traps[1]} such traps" in text
+    assert f"`torchpin check` names {traps[2]}, hadolint {traps[3]}" in text
