@@ -19,6 +19,7 @@ import results
 import scale
 import sharing
 import start
+import suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ GROUPS: dict[str, tuple[str, Callable[[int], list[results.Row]]]] = {
     "sharing": ("Services with the same torch", sharing.main),
     "proofs": ("The proof of an environment", proofs.main),
     "builds": ("Images of a real service", lambda runs: builds.main(runs, None)),
+    "suite": ("The tests of torchpin", suite.main),
 }
 
 
