@@ -20,7 +20,7 @@ from torchpin.installs.project_files import (
 )
 from torchpin.model import Position, Problem
 from torchpin.project.index_list import pip_indexes, uv_indexes
-from torchpin.project.install import InstallCommand
+from torchpin.project.install import FORCING, UPGRADING, InstallCommand
 from torchpin.project.markers import holds
 from torchpin.project.pip_arguments import Argument, PipArguments, parse_arguments
 from torchpin.project.pylock import read_pylock
@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from torchpin.project.uv_settings import UvSettings, UvSource
 
 
-# Flags under which what is installed and satisfies does not stay.
+# The files that uv reads behind those of a folder, in its order.
 _UV_CONFIGS = ("/root/.config/uv/uv.toml", "/etc/xdg/uv/uv.toml", "/etc/uv/uv.toml")
-_REPLACING = frozenset({"-U", "--upgrade", "--force-reinstall", "--reinstall", "-I", "--ignore-installed"})
 
 
 def pip_install(context: InstallContext, argv: Sequence[Argument], program: Program) -> InstallCommand:
@@ -101,7 +100,7 @@ def build_install(
         by_name=tuple(collected.by_name),
         problems=tuple(collected.problems),
         no_binary=tuple(part for text in no_binary for part in text.split(",")),
-        upgrade=bool(arguments.flags & _REPLACING),
+        upgrade=bool(arguments.flags & (UPGRADING | FORCING)),
         no_deps=bool({"--no-deps", "--no-dependencies"} & {*arguments.flags}),
         environment=python.text if python and "/" in python.text else "",
     )

@@ -12,12 +12,10 @@ from torchpin.facts.measured import measured_releases, measured_requirements
 from torchpin.facts.versions import is_version
 from torchpin.lint.registry import TORCH_FAMILY, exact_version, package_name
 from torchpin.lint.resolutions import applies
+from torchpin.project.install import FORCING, UPGRADING
 
 if TYPE_CHECKING:
     from torchpin.installs.commands import InstallCommand, InstallTarget
-
-UPGRADING = {"--upgrade", "-U"}
-FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 
 
 def bringing_torch(step: InstallCommand) -> list[InstallTarget]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torchpin.project.requirement import InstallTarget
 
 Program = Literal["pip", "uv", "poetry", "pipenv", "pdm", "conda", "apt"]
+# Options under which what is installed and satisfies does not stay.
+UPGRADING = frozenset({"--upgrade", "-U"})
+FORCING = frozenset({"--reinstall", "--force-reinstall", "--ignore-installed", "-I"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,8 @@ from torchpin.lint.registry import (
 )
 from torchpin.lint.resolutions import stage_steps
 from torchpin.lint.rules.torch_steps import family_targets
-from torchpin.lint.torch_requirers import FORCING, UPGRADING, bringing_torch
+from torchpin.lint.torch_requirers import bringing_torch
+from torchpin.project.install import FORCING, UPGRADING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,8 @@ from torchpin.lint.registry import (
 )
 from torchpin.lint.resolutions import applies, edited_files, stage_steps
 from torchpin.lint.stage_python import makes_environment
-from torchpin.lint.torch_requirers import FORCING, UPGRADING, bringing_torch, renewing_option
+from torchpin.lint.torch_requirers import bringing_torch, renewing_option
+from torchpin.project.install import FORCING, UPGRADING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
